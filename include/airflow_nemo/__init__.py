@@ -1,0 +1,4 @@
+"""Hook, sensors and triggers for NVIDIA NeMo Microservices, shaped like an Airflow provider.
+
+Import from the modules: `hook.NemoHook`, `sensors.EvaluationSensor`, `triggers.NemoJobTrigger`.
+"""

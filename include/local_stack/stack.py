@@ -1,0 +1,208 @@
+"""Starts and ends everything: PostgreSQL, MongoDB wire server, NeMo stand-in, application, Airflow."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import urllib.request
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from include.local_stack import airflow_config, postgres, settings
+from include.local_stack.layout import PROJECT_ROOT, Layout, Ports
+from include.local_stack.process import Service, kill_marked
+
+_READY_SECONDS = 60.0
+_AIRFLOW_READY_SECONDS = 180.0
+
+
+class Stack:
+    """One local stack. `start_services()` and then `start_airflow()`; `stop()` ends what was started."""
+
+    def __init__(self, layout: Layout, ports: Ports, say: Callable[[str], None] = lambda _: None) -> None:
+        self.layout = layout
+        self.ports = ports
+        self.settings: dict[str, list[dict[str, Any]]] = {}
+        self._say = say
+        self._services: list[Service] = []
+        self._database_uri = ""
+
+    def __enter__(self) -> Stack:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def nemo_url(self) -> str:
+        """Address of the NeMo stand-in."""
+        return f"http://127.0.0.1:{self.ports.nemo}"
+
+    @property
+    def airflow_url(self) -> str:
+        """Address of the Airflow UI and REST API."""
+        return f"http://127.0.0.1:{self.ports.airflow}"
+
+    @property
+    def events_file(self) -> Path:
+        """What the application received."""
+        return self.layout.state / "application_events.jsonl"
+
+    def start_services(self) -> None:
+        """Start all but Airflow. Raises StackError."""
+        self.layout.create()
+        kill_marked(self.layout.stack_id)
+        self.ports.check_free()
+        self.settings = settings.read(self.layout, self.ports)
+        env = airflow_config.base_environment(self.layout)
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            # PostgreSQL's first start copies and initialises; the others wait for nothing.
+            starting = [pool.submit(start, env) for start in (self._postgres, self._mongo, self._nemo, self._application)]
+        for one in starting:
+            one.result()
+
+    def _postgres(self, env: dict[str, str]) -> None:
+        service, self._database_uri = postgres.start(
+            self.layout.postgres, self.ports.postgres, log=self.layout.logs / "postgres.log", env=env
+        )
+        self._started(service)
+
+    def _mongo(self, env: dict[str, str]) -> None:
+        data = self.layout.state / "mongo"
+        command = [str(Path(sys.executable).parent / "nx-27017"), "--data-dir", str(data), "-p", str(self.ports.mongo)]
+        service = self._start("MongoDB-wire server", "mongo", command, env)
+        service.wait_ready(lambda: _mongo_answers(self.ports.mongo), _READY_SECONDS)
+
+    def _nemo(self, env: dict[str, str]) -> None:
+        command = [sys.executable, "-m", "include.nemo_local", "--port", str(self.ports.nemo)]
+        command += ["--data-dir", str(self.layout.state / "nemo_local")]
+        service = self._start("NeMo stand-in", "nemo_local", command, env)
+        service.wait_ready(lambda: _answers(f"{self.nemo_url}/health"), _READY_SECONDS)
+
+    def _application(self, env: dict[str, str]) -> None:
+        secret = next(c["conn_password"] for c in self.settings["connections"] if c["conn_id"] == "application")
+        command = [sys.executable, "-m", "include.local_stack.application"]
+        command += ["--port", str(self.ports.application), "--file", str(self.events_file)]
+        service = self._start("application", "application", command, env | {"APPLICATION_SECRET": secret})
+        service.wait_ready(lambda: _answers(f"http://127.0.0.1:{self.ports.application}/flywheel-events"), _READY_SECONDS)
+
+    def start_airflow(self) -> None:
+        """Bring the metadata database up to date and start Airflow's four components. Raises StackError."""
+        env = airflow_config.environment(self.layout, self.ports, self._database_uri, self._secrets())
+        self._write_passwords()
+        prepared = self.layout.state / "airflow_settings.json"
+        prepared.touch(mode=0o600)
+        content = self.settings | {
+            "connections": [
+                {"conn_id": one["conn_id"], "connection": settings.as_airflow_connection(one)}
+                for one in self.settings["connections"]
+            ]
+        }
+        prepared.write_text(json.dumps(content), encoding="utf-8")
+        setup = self._start(
+            "Airflow database setup",
+            "airflow_setup",
+            [sys.executable, "-m", "include.local_stack.airflow_setup", str(prepared)],
+            env,
+        )
+        self._wait_for_end(setup)
+        airflow = str(Path(sys.executable).parent / "airflow")
+        components = {name: self._start(f"Airflow {name}", f"airflow_{name}", [airflow, name], env)
+                      for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
+        components["api-server"].wait_ready(self._airflow_is_healthy, _AIRFLOW_READY_SECONDS)
+
+    def _wait_for_end(self, service: Service) -> None:
+        if service.wait_end(_AIRFLOW_READY_SECONDS) != 0:
+            service.check()
+        self._services.remove(service)
+
+    def _airflow_is_healthy(self) -> bool:
+        for service in self._services:
+            service.check()
+        health = _get_json(f"{self.airflow_url}/api/v2/monitor/health")
+        return health is not None and all(
+            (health.get(part) or {}).get("status") == "healthy"
+            for part in ("metadatabase", "scheduler", "triggerer", "dag_processor")
+        )
+
+    def check(self) -> None:
+        """Raises ServiceDied when a service has ended."""
+        for service in self._services:
+            service.check()
+
+    def stop(self) -> None:
+        """End every process, the youngest first; PostgreSQL last, so that nobody loses its database."""
+        for service in reversed(self._services):
+            service.ask_to_stop()
+        while self._services:
+            self._services.pop().stop()
+        kill_marked(self.layout.stack_id)
+
+    def _start(self, name: str, log: str, command: list[str], env: dict[str, str]) -> Service:
+        service = Service(name, command, log=self.layout.logs / f"{log}.log", env=env, cwd=PROJECT_ROOT)
+        self._started(service)
+        return service
+
+    def _started(self, service: Service) -> None:
+        self._services.append(service)
+        self._say(f"started {service.name}")
+
+    def _secrets(self) -> dict[str, str]:
+        """Random keys of this stack, made once."""
+        file = self.layout.state / "secrets.json"
+        if not file.exists():
+            file.touch(mode=0o600)
+            made = {
+                "jwt": secrets.token_urlsafe(48),
+                "api": secrets.token_urlsafe(32),
+                "fernet": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            }
+            file.write_text(json.dumps(made), encoding="utf-8")
+        kept: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+        return kept
+
+    def _write_passwords(self) -> None:
+        """A random password for each local user, made once."""
+        file = self.layout.airflow_home / airflow_config.PASSWORDS_FILE
+        if not file.exists():
+            file.touch(mode=0o600)
+            made = {user: secrets.token_urlsafe(9) for user in airflow_config.USERS}
+            file.write_text(json.dumps(made), encoding="utf-8")
+
+
+def _get_json(url: str) -> dict[str, Any] | None:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except (OSError, ValueError):
+        return None
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310
+            return True
+    except OSError:
+        return False
+
+
+def _mongo_answers(port: int) -> bool:
+    from pymongo import MongoClient
+    from pymongo.errors import PyMongoError
+
+    client: MongoClient[dict[str, Any]] = MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=500)
+    try:
+        client.admin.command("ping")
+    except PyMongoError:
+        return False
+    finally:
+        client.close()
+    return True

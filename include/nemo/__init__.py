@@ -1,0 +1,32 @@
+"""Client for NVIDIA NeMo Microservices.
+
+A call is a value (`evaluator.get_job("eval-1")`) that either client sends:
+
+    with NemoClient(urls, token) as nemo:
+        job = nemo.send(evaluator.get_job("eval-1"))
+
+One module per service: `entities`, `deployments`, `customizer`, `evaluator`, `inference`, `datastore`.
+"""
+
+from __future__ import annotations
+
+from include.nemo.call import Call, Download, Listing
+from include.nemo.client import AsyncNemoClient, NemoClient
+from include.nemo.progress import JobProgress
+from include.nemo.retries import NO_RETRIES, RetryPolicy
+from include.nemo.states import JobState
+from include.nemo.urls import NemoUrls, Service
+
+__all__ = [
+    "NO_RETRIES",
+    "AsyncNemoClient",
+    "Call",
+    "Download",
+    "JobProgress",
+    "JobState",
+    "Listing",
+    "NemoClient",
+    "NemoUrls",
+    "RetryPolicy",
+    "Service",
+]

@@ -1,0 +1,57 @@
+"""Jobs that hang or fail on request, for tests of the clients."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from include.nemo_local import clock
+from include.nemo_local.store import Record, Store
+
+
+class Behaviour(BaseModel):
+    """Makes jobs on a model hang (``hold``) or fail with a reason (``fail``)."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    kind: Literal["deployment", "customization", "evaluation"]
+    model_contains: str = ""
+    hold: bool = False
+    fail: str | None = None
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> Behaviour:
+        if self.hold == (self.fail is not None):
+            raise ValueError('give either "hold": true or "fail": "<reason>"')
+        return self
+
+
+class Behaviours:
+    """The behaviours in force; they survive a restart, as the jobs do."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, behaviour: Behaviour) -> None:
+        record_id = clock.new_id("behaviour")
+        hidden = {"since": clock.now()}
+        self._store.insert(Record("behaviour", record_id, "", record_id, behaviour.model_dump(), hidden))
+
+    def clear(self) -> None:
+        with self._store.exclusive():
+            for record in self._store.select("behaviour"):
+                self._store.delete("behaviour", record.id)
+
+    def of(self, kind: str, *models: str, until: float | None = None) -> Behaviour | None:
+        """The behaviour for a job on these models; with ``until`` (Unix seconds) only one set before then."""
+        for record in self._store.select("behaviour"):
+            behaviour = Behaviour.model_validate(record.body)
+            early = until is None or record.hidden["since"] < until
+            if (
+                early
+                and behaviour.kind == kind
+                and any(behaviour.model_contains in model for model in models)
+            ):
+                return behaviour
+        return None

@@ -1,0 +1,247 @@
+"""The values that could fill an argument, each with what is known about where it stands.
+ A candidate carries feature codes (for learnt weights) and a prior: the likeness of its surroundings to the
+schema, which is all that a model knows that has never seen the workload.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from include.nemo_local.engine.atoms import Atom
+from include.nemo_local.engine.lists import list_values, object_values
+from include.nemo_local.engine.slots import Slot, coerce, spoken
+from include.nemo_local.engine.text import code, content_words, name_words
+from include.nemo_local.engine.view import Seen, View, key_of
+
+
+class _Absent:
+    """The choice to leave an optional argument out."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT = _Absent()
+_BACK = (0, 1, 2, 3, 3, 4, 4, 4, 4, 5)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A value, its feature codes, its prior, and where it was met first (newest): turns back, path, order
+    there.
+    """
+
+    value: Any
+    prior: float = 0.0
+    codes: list[int] = field(default_factory=list)
+    back: int = -1
+    path: str = ""
+    order: int = 0
+    mentions: int = 0
+    is_used: bool = False
+    places: set[tuple[int, int]] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An argument that is filled already: the key of its value, and where that stands (turns back, row)."""
+
+    key: str
+    places: frozenset[tuple[int, int]]
+
+
+def _tool_of(slot: Slot) -> str:
+    return slot.path.partition(".")[0]
+
+
+def _parameter(slot: Slot) -> str:
+    return slot.path.partition(".")[2].replace("[]", "")
+
+
+def _occurrences(slot: Slot, view: View, shapes: frozenset[str]) -> Iterator[tuple[Seen, str, Atom]]:
+    """Atoms that fit, newest turn first, in reading order within a turn. Arguments of earlier calls are
+    read too.
+    """
+    for seen in view.seen:
+        values = seen.values
+        for shape in sorted(shapes):
+            for atom in values.by_shape.get(shape, ()):
+                yield seen, seen.turn.role[0], atom
+        for tool, values in seen.arguments:
+            for atom in values.by_key.get(slot.name, ()):
+                yield seen, f"c {tool}", atom
+        values = seen.values
+        if not slot.free or values.is_json:
+            for atom in values.by_key.get(slot.name, ()):
+                if atom.shape not in shapes:
+                    yield seen, seen.turn.role[0], atom
+
+
+def _likeness(slot: Slot, atom: Atom) -> float:
+    """How well the key over a value names the slot: 1 for the same name, less for shared words."""
+    if not atom.key:
+        return 0.0
+    if atom.key == slot.name:
+        return 1.0
+    key = set(name_words(atom.key))
+    shared = len(key & set(name_words(slot.name)))
+    return 0.7 * shared / max(len(key), 1) if shared else 0.0
+
+
+def _describe(candidate: Candidate, slot: Slot, seen: Seen, source: str, atom: Atom) -> None:
+    """Adds the features of one more place where the value stands (the newest three count)."""
+    candidate.mentions += 1
+    candidate.places.add((seen.back, atom.row))
+    if candidate.mentions > 3:
+        return
+    back = _BACK[min(seen.back, 9)]
+    rank = "first" if candidate.mentions == 1 else "more"
+    candidate.codes.append(code(f"{rank} {source} {back}"))
+    if atom.path:
+        candidate.codes += [
+            code(f"{rank} path {atom.path}"),
+            code(f"{rank} tool {seen.turn.tool} {atom.key}"),
+        ]
+    elif atom.before:
+        candidate.codes.append(code(f"{rank} before {atom.before}"))
+    likeness = _likeness(slot, atom)
+    if candidate.mentions == 1:
+        candidate.codes.append(atom.fine)
+        source_prior = {"u": 0.8, "t": 0.5}.get(source, 0.2)
+        candidate.prior += source_prior - 0.12 * min(seen.back, 12)
+        candidate.prior += 1.0 if atom.fine in slot.fines else 0.0
+    candidate.prior = (
+        candidate.prior + 1.6 * likeness if candidate.mentions == 1 else candidate.prior + 0.3 * likeness
+    )
+
+
+def _scalar(slot: Slot, view: View) -> dict[str, Candidate]:
+    found: dict[str, Candidate] = {}
+    shapes = slot.shapes
+    if slot.choices:
+        return found
+    if not shapes and not slot.free:
+        shapes = frozenset({"N", "a_a_0", "A-0", "#A0", "X6"})
+    limit = view.capacity.candidates
+    for seen, source, atom in _occurrences(slot, view, shapes):
+        value = coerce(atom.value, slot.kind)
+        if value is None:
+            continue
+        key = key_of(value)
+        candidate = found.get(key)
+        if candidate is None:
+            if len(found) >= limit:
+                continue
+            candidate = found[key] = Candidate(value, 0.0, [], seen.back, atom.path, atom.order)
+        _describe(candidate, slot, seen, source, atom)
+    return found
+
+
+def _constants(slot: Slot, view: View, found: dict[str, Candidate]) -> None:
+    """Choices of the schema and values learnt, with the words of the newest turns as evidence for each."""
+    choices: Iterable[Any] = slot.choices or slot.constants
+    near: list[str] = []
+    for role in ("user", "assistant"):
+        near += [
+            f"{role[0]} {w}" for w in content_words(view.conversation.last(role))[-view.capacity.words_read :]
+        ]
+    for choice in choices:
+        value = coerce(choice, slot.kind)
+        if value is None:
+            continue
+        key = key_of(value)
+        candidate = found.setdefault(key, Candidate(value))
+        candidate.codes.append(code(f"value {key}"))
+        candidate.codes += [code(f"value {key} {word}") for word in sorted(set(near))[:40]]
+        if isinstance(value, str):
+            _mentions(candidate, spoken(value), slot, view)
+        elif value is False:
+            candidate.prior += 0.1
+
+
+def _mentions(candidate: Candidate, phrase: str, slot: Slot, view: View) -> None:
+    """Where a choice is spoken of: in prose by its words, in results under a key."""
+    for seen in view.seen:
+        if seen.values.is_json:
+            hits = [
+                a for a in seen.values.by_key.get(slot.name, ()) if key_of(a.value) == key_of(candidate.value)
+            ]
+            if hits:
+                _describe(candidate, slot, seen, "t", hits[0])
+        elif phrase in seen.turn.text.lower().replace("_", " ").replace("-", " "):
+            candidate.mentions += 1
+            if candidate.mentions <= 3:
+                candidate.codes.append(
+                    code(f"says {candidate.mentions} {seen.turn.role[0]} {_BACK[min(seen.back, 9)]}")
+                )
+                candidate.prior += (1.5 - 0.12 * min(seen.back, 12)) / candidate.mentions
+        if candidate.mentions >= 3:
+            return
+
+
+def _structured(slot: Slot, view: View) -> dict[str, Candidate]:
+    found: dict[str, Candidate] = {}
+    values = list_values(slot, view) if slot.kind == "array" else object_values(slot, view)
+    for place, value in values:
+        if len(found) >= view.capacity.candidates:
+            break
+        key = key_of(value)
+        candidate = found.get(key)
+        if candidate is None:
+            candidate = found[key] = Candidate(value, 0.0, [], place.back, place.path, place.order)
+            candidate.prior = (
+                1.0 - 0.12 * min(place.back, 12) + 1.5 * place.said + (0.8 if place.named else 0.0)
+            )
+            size = len(value) if isinstance(value, list) else 0
+            candidate.codes.append(code(f"size {min(size, 4)}"))
+            candidate.codes.append(code(f"said {place.source} {round(place.said * 3)} {size > 1}"))
+        candidate.mentions += 1
+        if candidate.mentions <= 3:
+            candidate.codes.append(code(f"place {place.source} {place.path} {_BACK[min(place.back, 9)]}"))
+            candidate.codes.append(code(f"source {place.source} {place.named}"))
+    return found
+
+
+def _relate(slot: Slot, view: View, taken: dict[str, Taken], found: dict[str, Candidate]) -> None:
+    """Features of a candidate among its like: used before, taken by another argument, its rank where it
+    stood.
+    """
+    used = view.used.get((_tool_of(slot), _parameter(slot)), set())
+    named = view.used_names.get(slot.name, set())
+    places: dict[tuple[int, str, bool], int] = {}
+    for key, candidate in sorted(found.items(), key=lambda item: (item[1].back, item[1].order)):
+        candidate.is_used = key in used
+        if candidate.is_used:
+            candidate.prior -= 0.6
+            candidate.codes.append(code("used"))
+        if key in named:
+            candidate.codes.append(code("named"))
+        for other, argument in taken.items():
+            if argument.places & candidate.places:
+                candidate.prior += 0.4
+                candidate.codes += [code("beside"), code(f"beside {other}")]
+            if argument.key == key:
+                candidate.prior -= 2.5
+                candidate.codes += [code("taken"), code(f"taken by {other}")]
+        place = (candidate.back, candidate.path, candidate.is_used)
+        rank = places[place] = places.get(place, -1) + 1
+        candidate.codes.append(code(f"rank {min(rank, 4)} {candidate.is_used}"))
+        candidate.codes.append(code(f"mentions {min(candidate.mentions, 3)}"))
+        candidate.prior -= 0.05 * min(rank, 6)
+
+
+def candidates_for(slot: Slot, view: View, taken: dict[str, Taken]) -> list[Candidate]:
+    """All values that could stand in the slot, in a fixed order; for an optional slot also `ABSENT`.
+
+    `taken` maps the arguments already filled in this call to their values.
+    """
+    if slot.kind in ("array", "object"):
+        found = _structured(slot, view)
+    else:
+        found = _scalar(slot, view)
+        _constants(slot, view, found)
+    _relate(slot, view, taken, found)
+    ordered = [found[key] for key in sorted(found)]
+    if not slot.required:
+        ordered.append(Candidate(ABSENT, 1.9, [code("absent")]))
+    return ordered

@@ -1,0 +1,75 @@
+"""The run's last task, which runs whatever happened: everything down, and the truth written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.flywheel.errors import FlywheelError
+from include.flywheel.runs.documents import RunDocument, now
+from include.flywheel.runs.states import NimStatus, RunStatus
+from include.nemo.errors import NemoError
+from include.pipeline import staging
+from include.pipeline.notify import tell
+from include.pipeline.run import Run, current_run
+from include.pipeline.undeploy import sweep
+
+
+def close() -> None:
+    """The run's last task: nothing may run any more, and the document says how the run really ended.
+
+    Fails, and so fails the DAG run, where the run did not complete.
+    """
+    run = current_run()
+    document = run.runs.find(run.job_id)
+    if document is None:
+        raise AirflowFailException("the run has no document: the log of its first task says why")
+    problems = _take_down(run, document)
+    if not document.status.is_over:
+        _end(run, document)
+        document = run.runs.get(run.job_id)
+        tell(run, document)
+    if problems:
+        raise AirflowFailException(problems)
+    if document.status is not RunStatus.COMPLETED:
+        raise AirflowFailException(f"the run is {document.status.value}: {document.error}")
+
+
+def _take_down(run: Run, document: RunDocument) -> str | None:
+    """End what is left, remove intermediate files; what could not be done, in words."""
+    problems = []
+    try:
+        if document.resolved is not None:
+            sweep(run)
+        run.runs.update(run.job_id, everything_down_at=now())
+    except (FlywheelError, NemoError) as error:
+        problems.append(str(error))
+    try:
+        staging.remove(run.job_id)
+    except OSError as error:
+        problems.append(f"staging files of {run.job_id} could not be removed: {error}")
+    for problem in problems:
+        run.runs.note(run.job_id, problem)
+    return "; ".join(problems) or None
+
+
+def _end(run: Run, document: RunDocument) -> None:
+    """A run that nobody completed was cancelled if somebody asked for it or its tasks were skipped; else it failed."""
+    cancelled = document.cancel_requested_at is not None or _was_skipped()
+    status = RunStatus.CANCELLED if cancelled else RunStatus.FAILED
+    error = "the run was marked failed by hand" if cancelled else document.error or "see the failed task's log"
+    run.runs.set_status(run.job_id, status, error=error, finished_at=now())
+    nim_status = NimStatus.CANCELLED if cancelled else NimStatus.FAILED
+    for nim in run.runs.nims(run.job_id):
+        run.runs.set_nim_status(run.job_id, nim.slug, nim_status, error=error)
+
+
+def _was_skipped() -> bool:
+    """`decide` runs whatever happened before it: only a cancel skips it."""
+    instance: Any = get_current_context()["ti"]
+    states = instance.get_task_states(
+        dag_id=instance.dag_id, task_ids=["decide"], run_ids=[instance.run_id]
+    )
+    return states.get(instance.run_id, {}).get("decide") in {None, "skipped"}

@@ -1,0 +1,81 @@
+"""Records become the run's four files, and these its data set in NeMo."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from include.airflow_nemo.hook import NemoHook
+from include.flywheel.datasets.build import DatasetSpec, build_datasets
+from include.flywheel.datasets.ledger import ledger_lines
+from include.flywheel.datasets.icl import IclImpossible
+from include.flywheel.logs.store import LogQuery
+from include.nemo import entities
+from include.nemo.datastore import create_namespace, get_namespace
+from include.pipeline import staging
+from include.pipeline.prepare import load_config
+from include.pipeline.run import current_run, log, telling
+from include.stores.logs import open_logs
+
+# Where each file stands in the Data Store; the Customizer looks for the folders `training` and `validation`.
+REMOTE_PATHS = {
+    "train.jsonl": "training/train.jsonl",
+    "val.jsonl": "validation/val.jsonl",
+    "eval.jsonl": "testing/eval.jsonl",
+    "icl.jsonl": "testing/icl.jsonl",
+}
+
+
+def build() -> dict[str, Any]:
+    """Read the log store, write the files into the staging folder; returns the counts."""
+    run = current_run()
+    with telling(run), tempfile.TemporaryDirectory() as spool:
+        config = load_config(run)
+        store = open_logs(config.workload.logs_conn_id)
+        folder = staging.folder(run.job_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        query = LogQuery(client_id=config.workload.client_id, workload_id=config.workload.workload_id)
+        spec = DatasetSpec(split=config.split, icl=config.icl, seed=config.seed)
+
+        def output(name: str) -> Any:
+            return (folder / name).open("wb")
+
+        try:
+            report = build_datasets(store, query, spec, output, Path(spool))
+        except IclImpossible as error:
+            run.runs.note(run.job_id, f"no evaluation with examples: {error}")
+            report = build_datasets(store, query, spec.model_copy(update={"icl": None}), output, Path(spool))
+        run.runs.update(run.job_id, dataset=report.model_dump(mode="json"))
+        for line in ledger_lines(report):
+            log.info("%s", line)
+    return {"records_read": report.ledger.records_read, "digest": report.digest}
+
+
+def upload() -> str:
+    """Put the files into the Data Store and register them in the Entity Store; returns the data set's URI.
+
+    Safe to repeat: the repository and the entry are looked up, and an upload of the same bytes changes nothing.
+    """
+    run = current_run()
+    with telling(run):
+        hook = NemoHook()
+        uri = f"hf://datasets/{hook.namespace}/{run.dataset}"
+        folder = staging.folder(run.job_id)
+        store = hook.data_store()
+        repo = f"{hook.namespace}/{run.dataset}"
+        with hook.client() as nemo:
+            nemo.ensure(create_namespace(hook.namespace), get_namespace(hook.namespace))
+        store.ensure_repo(repo)
+        report = run.runs.get(run.job_id).dataset or {}
+        for file in report["files"]:
+            log.info("uploading %s (%s records, %s bytes)", file["name"], file["records"], file["bytes"])
+            with (folder / file["name"]).open("rb") as content:
+                store.upload_file(repo, REMOTE_PATHS[file["name"]], content)
+        with hook.client() as nemo:
+            nemo.ensure(
+                entities.create_dataset(hook.namespace, run.dataset, files_url=uri, project=run.project),
+                entities.get_dataset(hook.namespace, run.dataset),
+            )
+        run.runs.update(run.job_id, dataset_uri=uri)
+    return uri

@@ -1,0 +1,141 @@
+"""Builds the DAG of a workload: what follows what, and nothing about how."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, dag, task, task_group
+from airflow.timetables.trigger import CronTriggerTimetable
+
+from include.flywheel.config.workload import Workload
+from include.flywheel.evaluation.specs import Stage
+from include.flywheel.runs.repository import REFERENCE
+from include.flywheel.runs.states import StageName
+from include.pipeline import params, tasks
+from include.pipeline.description import describe
+from include.pipeline.run import NAME_TEMPLATE
+from include.pipeline.sensors import StageCustomizationSensor, StageDeploymentSensor, StageEvaluationSensor
+
+ON_DEMAND_DAG_ID = "flywheel_on_demand"
+
+_GROUP = "nim"
+# `prepare` returns one {name, slug} for each NIM; a sensor's own is found by its index.
+_MINE = "ti.xcom_pull(task_ids='prepare', map_indexes=-1)[ti.map_index]"
+_NAME = "{{ " + _MINE + "['name'] }}"
+_SLUG = "{{ " + _MINE + "['slug'] }}"
+
+_RETRIES = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=5),
+}
+
+
+def flywheel_dag(workload: Workload | None) -> DAG:
+    """The DAG of one workload; of any workload that the conf names when `workload` is None."""
+
+    @dag(
+        dag_id=workload.dag_id if workload else ON_DEMAND_DAG_ID,
+        dag_display_name=f"Flywheel: {workload.client_id} / {workload.workload_id}" if workload else "Flywheel on demand",
+        description=(workload.description[:200] if workload else "One turn of the wheel for any client and workload"),
+        doc_md=describe(workload),
+        schedule=CronTriggerTimetable(workload.schedule, timezone="UTC") if workload and workload.schedule else None,
+        start_date=datetime(2025, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=4,
+        dagrun_timeout=timedelta(days=2),
+        default_args={"owner": workload.owner if workload else "flywheel", **_RETRIES,
+                      "execution_timeout": timedelta(hours=2)},
+        params=params.conf_params(workload),
+        tags=["flywheel", *([f"client:{workload.client_id}"] if workload else ["on-demand"])],
+        render_template_as_native_obj=False,
+    )
+    def turn() -> None:
+        _wire()
+
+    built: DAG = turn()
+    return built
+
+
+def _wire() -> None:
+    nims = task(task_id="prepare")(tasks.prepare)()
+    uploaded = task(task_id="upload_datasets")(tasks.upload)()
+    nims >> task(task_id="build_datasets")(tasks.build)() >> uploaded
+
+    reference_scores = _reference(uploaded)
+    each = _nim_group(uploaded).expand(nim=nims)
+    decided = task(task_id="decide", trigger_rule="all_done")(tasks.decide_run)()
+    recorded = task(task_id="record_winners")(tasks.record)()
+    notified = task(task_id="notify_application")(tasks.notify)()
+    # No setups: a cancel flips the successful tasks of a mapped neighbour, and a teardown with setups would not run.
+    closed = task(task_id="close_run", retries=0)(tasks.close)().as_teardown(on_failure_fail_dagrun=True)
+    [each, reference_scores] >> decided >> recorded >> notified >> closed
+    each.get_child_by_label("undeploy") >> closed
+
+
+def _reference(uploaded: Any) -> Any:
+    """The production model answers the holdout again, where it can be asked."""
+    submitted = task(task_id="reference_eval")(tasks.evaluate_reference)()
+    waited = StageEvaluationSensor(
+        task_id="reference_eval_wait",
+        job="{{ ti.xcom_pull(task_ids='reference_eval') }}",
+        slug=REFERENCE,
+        stage=StageName.REFERENCE_EVAL.value,
+    )
+    scored = task(task_id="reference_scores", trigger_rule="all_done")(tasks.keep_reference_scores)()
+    uploaded >> submitted >> waited >> scored
+    return scored
+
+
+def _nim_group(uploaded: Any) -> Any:
+    @task_group(group_id=_GROUP)
+    def nim_group(nim: dict[str, str]) -> None:
+        """One NIM: deployed and customized side by side, evaluated three times, taken down whatever happened."""
+        deploy = _mapped("deploy", tasks.deploy)(nim)
+        deployed = StageDeploymentSensor(
+            task_id="deploy_wait", job=_of("deploy"), served_model=_NAME, instance_name=_NAME, slug=_SLUG, stage="deploy"
+        )
+        customize = _mapped("customize", tasks.customize)(nim)
+        customized = StageCustomizationSensor(
+            task_id="customize_wait", job=_of("customize"), instance_name=_NAME, slug=_SLUG, stage="customize"
+        )
+        # The proxy lists an adapter a while after its training ended.
+        adapter = StageDeploymentSensor(
+            task_id="adapter_wait",
+            job=_of("deploy"),
+            served_model=_of("customize_wait"),
+            instance_name=_NAME,
+            slug=_SLUG,
+            stage=StageName.ADAPTER.value,
+        )
+        uploaded >> [deploy, customize]
+        deploy >> deployed
+        customize >> customized
+        [deployed, customized] >> adapter
+
+        scores = _mapped("scores", tasks.keep_scores, trigger_rule="all_done")(nim)
+        for stage, before in ((Stage.BASE, deployed), (Stage.ICL, deployed), (Stage.CUSTOMIZED, adapter)):
+            submitted, waited = _evaluation(nim, stage)
+            before >> submitted >> waited >> scores
+        scores >> _mapped("undeploy", tasks.undeploy)(nim).as_teardown()
+
+    return nim_group
+
+
+def _evaluation(nim: Any, stage: Stage) -> tuple[Any, Any]:
+    """The tasks that submit an evaluation and wait for it."""
+    name = f"{stage.value}_eval"
+    submitted = _mapped(name, tasks.evaluate)(nim, stage.value)
+    waited = StageEvaluationSensor(task_id=f"{name}_wait", job=_of(name), instance_name=_NAME, slug=_SLUG, stage=name)
+    return submitted, waited
+
+
+def _mapped(task_id: str, body: Any, **options: Any) -> Any:
+    return task(task_id=task_id, map_index_template=NAME_TEMPLATE, **options)(body)
+
+
+def _of(task_id: str) -> str:
+    """What a task of the same NIM returned."""
+    return f"{{{{ ti.xcom_pull(task_ids='{_GROUP}.{task_id}', map_indexes=ti.map_index) }}}}"

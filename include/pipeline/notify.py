@@ -1,0 +1,104 @@
+"""Tell the application how a run ended."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from airflow.sdk.configuration import conf
+
+from include.flywheel.errors import ConfigError
+from include.flywheel.evaluation.decision import Decision
+from include.flywheel.evaluation.specs import Stage
+from include.flywheel.report.delivery import deliver
+from include.flywheel.report.notification import Event, NotificationInput, WinnerDetails, payload
+from include.flywheel.runs.documents import RunDocument, now
+from include.flywheel.runs.states import RunStatus
+from include.pipeline.prepare import load_config
+from include.pipeline.run import Run, current_run
+from include.stores.application import find_webhook
+
+log = logging.getLogger(__name__)
+
+_EVENTS = {
+    RunStatus.COMPLETED: Event.RUN_COMPLETED,
+    RunStatus.FAILED: Event.RUN_FAILED,
+    RunStatus.CANCELLED: Event.RUN_CANCELLED,
+}
+
+
+def notify() -> bool:
+    """Tell the application. A failed delivery is written down and changes nothing else."""
+    run = current_run()
+    tell(run, run.runs.get(run.job_id))
+    delivery = run.runs.get(run.job_id).notification or {}
+    return bool(delivery.get("delivered"))
+
+
+def tell(run: Run, document: RunDocument) -> None:
+    """Send the notification of the run's end, unless it was delivered already."""
+    if (document.notification or {}).get("delivered"):
+        return
+    try:
+        delivery = _deliver(run, document)
+    except ConfigError as error:
+        delivery = {"delivered": False, "error": str(error), "finished_at": now()}
+    run.runs.update(run.job_id, notification=delivery)
+    if delivery["delivered"]:
+        log.info("the application was told: %s", delivery["event"])
+    else:
+        run.runs.note(run.job_id, f"the application was not told: {delivery['error']}")
+        log.warning("the application was not told: %s", delivery["error"])
+
+
+def _deliver(run: Run, document: RunDocument) -> dict[str, Any]:
+    conn_id = load_config(run).workload.application_conn_id if document.resolved else "application"
+    webhook = find_webhook(conn_id)
+    if webhook is None:
+        return {"delivered": False, "error": f"connection {conn_id!r} is not configured", "finished_at": now()}
+    body = payload(_notification(run, document))
+    with httpx.Client() as client:
+        delivery = deliver(webhook.url, body, webhook.secret, client)
+    return {"event": body["event"], **delivery.model_dump(mode="json")}
+
+
+def _notification(run: Run, document: RunDocument) -> NotificationInput:
+    decision = _decision(document)
+    reason = None if document.status is RunStatus.COMPLETED else document.error or "unknown"
+    return NotificationInput(
+        event=_EVENTS[document.status],
+        run_id=document.run_id,
+        job_id=document.job_id,
+        client_id=document.client_id,
+        workload_id=document.workload_id,
+        occurred_at=datetime.fromisoformat(document.finished_at) if document.finished_at else datetime.now(UTC),
+        report_url=_report_url(document),
+        decision=decision,
+        winner_details=_winner_details(run, decision),
+        reason=reason,
+    )
+
+
+def _winner_details(run: Run, decision: Decision | None) -> WinnerDetails:
+    if decision is None or decision.winner is None:
+        return WinnerDetails()
+    facts = next(nim for nim in load_config(run).nims if nim.name == decision.winner.nim)
+    price = facts.price_per_million_tokens
+    customized = decision.winner.model if decision.winner.stage is Stage.CUSTOMIZED else None
+    return WinnerDetails(
+        customized_model=customized,
+        files_url=None if customized is None else f"hf://models/{customized}",
+        cost_per_1000_tokens=None if price is None else (price.input_usd + price.output_usd) / 2 / 1000,
+    )
+
+
+def _decision(document: RunDocument) -> Decision | None:
+    return None if document.decision is None else Decision.model_validate(document.decision)
+
+
+def _report_url(document: RunDocument) -> str:
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}/dags/{document.dag_id}/runs/{quote(document.run_id, safe='')}"

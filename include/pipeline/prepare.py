@@ -1,0 +1,101 @@
+"""The first task: is what was asked possible? Nothing is created elsewhere before this is answered."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from airflow.sdk import get_current_context
+
+from include.airflow_nemo.hook import NemoHook
+from include.flywheel.config.conf import ResolvedConfig, resolve
+from include.flywheel.config.workload import Workload, load_workloads
+from include.flywheel.runs.documents import NimDocument, Reference, RunDocument, now
+from include.flywheel.runs.states import RunStatus
+from include.nemo import entities, health, inference
+from include.nemo.errors import NotFound
+from include.pipeline.run import Run, current_run, telling
+
+_PACKAGES = ("apache-airflow", "airflow-model-flywheel", "scikit-learn", "numpy")
+
+
+def prepare() -> list[dict[str, str]]:
+    """Open the run's document, validate its conf, reach NeMo; returns `[{name, slug}]`, one for each NIM.
+
+    The document exists before the conf is looked at, so that a refused run is written down too.
+    """
+    run = current_run()
+    conf = _conf()
+    workload = next((one for one in load_workloads() if one.dag_id == run.dag_id), None)
+    _open(run, conf, workload)
+    with telling(run):
+        config = resolve(conf, workload)
+        hook = NemoHook()
+        with hook.client() as nemo:
+            simulated = _is_simulated(nemo)
+            served = {model.id for model in nemo.send(inference.list_models())}
+            nemo.ensure(entities.create_namespace(hook.namespace), entities.get_namespace(hook.namespace))
+        reference = _reference(run, config, served)
+        run.runs.open_nims(
+            NimDocument(job_id=run.job_id, nim=nim.name, slug=nim.slug, order=order)
+            for order, nim in enumerate(config.nims)
+        )
+        run.runs.set_status(
+            run.job_id,
+            RunStatus.RUNNING,
+            started_at=now(),
+            error=None,
+            simulated=simulated,
+            resolved=config.model_dump(mode="json"),
+            reference=None if reference is None else reference.model_dump(mode="json"),
+            versions={name: version(name) for name in _PACKAGES},
+        )
+    return [{"name": nim.name, "slug": nim.slug} for nim in config.nims]
+
+
+def _conf() -> dict[str, Any]:
+    """What the run was started with: the form's values, then the conf as it was sent (it may hold unknown keys)."""
+    context = get_current_context()
+    given = dict(context["params"]) | (context["dag_run"].conf or {})
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _open(run: Run, conf: dict[str, Any], workload: Workload | None) -> None:
+    client_id = workload.client_id if workload else str(conf.get("client_id", ""))
+    workload_id = workload.workload_id if workload else str(conf.get("workload_id", ""))
+    run.runs.open(
+        RunDocument(
+            job_id=run.job_id,
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            client_id=client_id,
+            workload_id=workload_id,
+            conf=conf,
+            created_at=now(),
+        )
+    )
+
+
+def _is_simulated(nemo: Any) -> bool:
+    try:
+        return bool(nemo.send(health.simulated()))
+    except NotFound:
+        return False
+
+
+def _reference(run: Run, config: ResolvedConfig, served: set[str]) -> Reference | None:
+    """The production model, if it can be asked again. Which bar holds is settled here, before any score."""
+    model = config.workload.bar.production_model
+    if model is None:
+        return None
+    if model not in served:
+        run.runs.note(
+            run.job_id, f"bar.production_model {model!r} is not listed by the NIM proxy: the next bar holds instead"
+        )
+        return None
+    return Reference(model=model)
+
+
+def load_config(run: Run) -> ResolvedConfig:
+    """The configuration that `prepare` resolved."""
+    return ResolvedConfig.model_validate(run.runs.get(run.job_id).resolved)

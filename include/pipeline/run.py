@@ -1,0 +1,100 @@
+"""Which run a task belongs to, and how its errors reach people."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from include.flywheel.errors import FlywheelError
+from include.flywheel.runs import ids
+from include.flywheel.runs.documents import now
+from include.flywheel.runs.repository import RunRepository
+from include.flywheel.runs.states import StageName, StageStatus
+from include.nemo.errors import NemoError
+from include.stores.runs import open_runs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run of the current task."""
+
+    job_id: str
+    dag_id: str
+    run_id: str
+    runs: RunRepository
+
+    @property
+    def project(self) -> str:
+        """The project of the run's remote jobs."""
+        return ids.project(self.job_id)
+
+    @property
+    def dataset(self) -> str:
+        """Name of the run's data set."""
+        return ids.dataset(self.job_id)
+
+
+def current_run() -> Run:
+    """The run of the task that is running."""
+    dag_run = get_current_context()["dag_run"]
+    job_id = ids.job_id(dag_run.dag_id, dag_run.run_id)
+    return Run(job_id=job_id, dag_id=dag_run.dag_id, run_id=dag_run.run_id, runs=open_runs())
+
+
+def name_in_grid(nim: dict[str, str]) -> None:
+    """Show the NIM's name, in place of a number, on the mapped task that is running."""
+    get_current_context()["nim_name"] = nim["name"]  # type: ignore[typeddict-unknown-key]
+
+
+NAME_TEMPLATE = "{{ nim_name }}"
+
+
+@contextmanager
+def telling(run: Run, slug: str | None = None, stage: StageName | None = None) -> Iterator[None]:
+    """Write an error where people look: the run's document and the end of the task's log.
+
+    What a second try may mend (a service that does not answer) is raised as it is, so that Airflow tries again;
+    it is written down when no try is left. Everything else fails the task at once.
+    """
+    try:
+        yield
+    except (AirflowSkipException, AirflowFailException):
+        raise
+    except (FlywheelError, NemoError) as error:
+        again = isinstance(error, NemoError) and error.transient and not _is_last_try()
+        if again:
+            raise AirflowException(f"{error} (this task tries again)") from None
+        record_failure(run, str(error), slug, stage)
+        raise AirflowFailException(str(error)) from None
+    except Exception as error:
+        if _is_last_try():
+            record_failure(run, f"unexpected {type(error).__name__}: {error}", slug, stage)
+        raise
+
+
+def record_failure(run: Run, text: str, slug: str | None, stage: StageName | None) -> None:
+    """Write why a stage, or the run itself, failed. The first reason of a run stays."""
+    if slug is None:
+        document = run.runs.find(run.job_id)
+        if document is not None and document.error is None:
+            run.runs.update(run.job_id, error=text)
+        run.runs.note(run.job_id, text)
+        return
+    if stage is not None:
+        run.runs.set_stage(
+            run.job_id, slug, stage, status=StageStatus.FAILED.value, error=text, finished_at=now()
+        )
+    run.runs.note(run.job_id, f"{slug}{'' if stage is None else ' ' + stage.value}: {text}")
+
+
+def _is_last_try() -> bool:
+    instance: Any = get_current_context()["ti"]
+    return bool(instance.try_number > instance.max_tries)

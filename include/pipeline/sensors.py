@@ -1,0 +1,123 @@
+"""NeMo's sensors, as the flywheel uses them: waits from the run's profile, progress in the run's document.
+
+They start on a worker, for the second that it takes to defer, because Airflow names a mapped task after its NIM
+only where a worker ran; they end in the triggerer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import TaskFailedEvent
+
+from include.airflow_nemo.sensors import CustomizationSensor, DeploymentSensor, EvaluationSensor, NemoJobSensor
+from include.airflow_nemo.triggers import NemoJobTrigger
+from include.flywheel.config.profile import Waiting
+from include.flywheel.runs import ids
+from include.flywheel.runs.documents import now
+from include.flywheel.runs.states import StageName, StageStatus
+from include.nemo.progress import JobProgress
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import TriggerEvent
+
+_TRIGGER = "include.pipeline.sensors.StageTrigger"
+
+
+class StageTrigger(NemoJobTrigger):
+    """Writes what it sees of a stage into the run's document. `extra`: `job_id`, `slug`, `stage`."""
+
+    async def on_progress(self, progress: JobProgress) -> None:
+        """Called at each change."""
+        await asyncio.to_thread(record_progress, self.extra, progress)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yields the one event of the wait; a failure is written down first, whatever its cause."""
+        async for event in super().run():
+            if isinstance(event, TaskFailedEvent):
+                await asyncio.to_thread(record_failure, self.extra, str((event.xcoms or {}).get("error")))
+            yield event
+
+
+def record_progress(extra: dict[str, Any], progress: JobProgress) -> None:
+    """Status, percentage and the service's words, unless the stage is over."""
+    from include.stores.runs import open_runs  # noqa: PLC0415 - DAG files import this module; they open nothing
+
+    runs = open_runs()
+    job_id, slug, stage = extra["job_id"], extra["slug"], StageName(extra["stage"])
+    fields: dict[str, Any] = {"detail": progress.reason, "progress_percent": progress.percentage}
+    if not progress.state.is_terminal:
+        waiting = progress.state in {"created", "pending"}
+        fields["status"] = (StageStatus.PENDING if waiting else StageStatus.RUNNING).value
+    else:
+        fields |= {"status": _end(progress).value, "finished_at": now()}
+        if not progress.state.ok:
+            fields["error"] = progress.reason or f"ended as {progress.state}"
+    if stage is StageName.CUSTOMIZE and progress.state.ok:
+        runs.update_nim(job_id, slug, customized_model=progress.output)
+    runs.set_live_stage(job_id, slug, stage, **fields)
+
+
+def record_failure(extra: dict[str, Any], reason: str) -> None:
+    """Why the wait failed. A job's own end is known already; its reason is replaced by the one with the remedy."""
+    from include.stores.runs import open_runs  # noqa: PLC0415
+
+    runs = open_runs()
+    job_id, slug, stage = extra["job_id"], extra["slug"], StageName(extra["stage"])
+    runs.set_live_stage(job_id, slug, stage, status=StageStatus.FAILED.value, finished_at=now())
+    runs.set_stage(job_id, slug, stage, error=reason)
+    runs.note(job_id, f"{slug} {stage.value}: {reason}")
+
+
+def _end(progress: JobProgress) -> StageStatus:
+    if progress.state.ok:
+        return StageStatus.COMPLETED
+    return StageStatus.CANCELLED if progress.state == "cancelled" else StageStatus.FAILED
+
+
+class _StageSensor(NemoJobSensor):
+    """Takes its pauses and deadline from the run's profile.
+
+    :param stage: the stage that the awaited job is.
+    :param slug: the NIM, `reference` for the production model. (templated, through `extra`)
+    """
+
+    timeout_setting: str
+    trigger_cls = _TRIGGER
+
+    def __init__(self, *, stage: str, slug: str, **kwargs: Any) -> None:
+        super().__init__(extra={"slug": slug, "stage": stage}, start_from_trigger=False, **kwargs)
+
+    def execute(self, context: Context) -> Any:
+        """Defer with the profile's pauses."""
+        from include.pipeline.prepare import load_config  # noqa: PLC0415
+        from include.pipeline.run import current_run  # noqa: PLC0415
+
+        run = current_run()
+        waiting: Waiting = load_config(run).waiting
+        self.extra["job_id"] = ids.job_id(run.dag_id, run.run_id)
+        self.poll_seconds = waiting.poll_seconds
+        self.max_poll_seconds = waiting.max_poll_seconds
+        self.timeout_seconds = getattr(waiting, self.timeout_setting)
+        return super().execute(context)
+
+
+class StageDeploymentSensor(_StageSensor, DeploymentSensor):
+    """Waits until a NIM is ready and served."""
+
+    timeout_setting = "deploy_timeout_seconds"
+
+
+class StageEvaluationSensor(_StageSensor, EvaluationSensor):
+    """Waits for an evaluation."""
+
+    timeout_setting = "evaluation_timeout_seconds"
+
+
+class StageCustomizationSensor(_StageSensor, CustomizationSensor):
+    """Waits for a customization; returns the customized model's name."""
+
+    timeout_setting = "customization_timeout_seconds"

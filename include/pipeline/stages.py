@@ -1,0 +1,239 @@
+"""The submit tasks: deploy a NIM, customize it, evaluate it. Each returns what its sensor waits for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.airflow_nemo.hook import NemoHook
+from include.flywheel.config.conf import ResolvedConfig
+from include.flywheel.config.nims import Customization, Nim
+from include.flywheel.datasets.build import ICL_FILE
+from include.flywheel.evaluation.specs import Stage, model_target, tool_calling_config
+from include.flywheel.runs import ids
+from include.flywheel.runs.documents import now
+from include.flywheel.runs.repository import REFERENCE
+from include.flywheel.runs.states import NimStatus, StageName, StageStatus
+from include.nemo import customizer, deployments, evaluator
+from include.nemo.errors import Conflict, NotFound
+from include.nemo.models import Deployment
+from include.pipeline.prepare import load_config
+from include.pipeline.run import Run, current_run, name_in_grid, telling
+from include.pipeline.submit import ClosedGuard, job_fields, submit_once
+
+EVALUATIONS = {
+    Stage.BASE: StageName.BASE_EVAL,
+    Stage.ICL: StageName.ICL_EVAL,
+    Stage.CUSTOMIZED: StageName.CUSTOMIZED_EVAL,
+    Stage.REFERENCE: StageName.REFERENCE_EVAL,
+}
+
+
+def deploy(nim: dict[str, str]) -> str:
+    """Deploy a NIM; returns `namespace/name` of the deployment."""
+    name_in_grid(nim)
+    run, slug = current_run(), nim["slug"]
+    with telling(run, slug, StageName.DEPLOY):
+        facts = _facts(load_config(run), slug)
+        hook = NemoHook()
+        name = ids.deployment(run.job_id, slug)
+        run.runs.set_nim_status(run.job_id, slug, NimStatus.DEPLOYING)
+        guard = ClosedGuard(run, slug)
+        with hook.client() as nemo:
+            _deploy_once(nemo, hook.namespace, name, facts, run.project)
+            run.runs.set_live_stage(
+                run.job_id,
+                slug,
+                StageName.DEPLOY,
+                status=StageStatus.SUBMITTED.value,
+                remote_id=f"{hook.namespace}/{name}",
+                submitted_at=now(),
+            )
+            guard.close_if_needed(lambda: nemo.send(deployments.delete(hook.namespace, name)))
+    return f"{hook.namespace}/{name}"
+
+
+def _deploy_once(nemo: Any, namespace: str, name: str, nim: Nim, project: str) -> Deployment:
+    """The deployment of that name; one that has failed is replaced."""
+    try:
+        found: Deployment = nemo.send(deployments.get(namespace, name))
+        if not found.state.is_terminal or found.state.ok:
+            return found
+        nemo.send(deployments.delete(namespace, name))
+    except NotFound:
+        pass
+    config = {
+        "model": nim.name,
+        "nim_deployment": {
+            "image_name": nim.image_name,
+            "image_tag": nim.image_tag,
+            "gpu": nim.gpus,
+            "pvc_size": "50Gi",
+            "additional_envs": {"NIM_GUIDED_DECODING_BACKEND": "outlines"},
+        },
+    }
+    try:
+        created: Deployment = nemo.send(deployments.create(namespace, name, config=config, project=project))
+    except Conflict:
+        created = nemo.send(deployments.get(namespace, name))
+    return created
+
+
+def customize(nim: dict[str, str]) -> str:
+    """Start a customization job; returns its id. Skipped for a NIM without customization target."""
+    name_in_grid(nim)
+    run, slug = current_run(), nim["slug"]
+    with telling(run, slug, StageName.CUSTOMIZE):
+        config = load_config(run)
+        facts = _facts(config, slug)
+        if facts.customization is None:
+            _skip_customization(run, slug)
+        hook = NemoHook()
+        with hook.client() as nemo:
+            return submit_once(
+                run,
+                slug,
+                StageName.CUSTOMIZE,
+                find=lambda attempt: nemo.collect(
+                    customizer.list_jobs(
+                        namespace=hook.namespace,
+                        project=run.project,
+                        custom_fields=job_fields(slug, StageName.CUSTOMIZE, attempt),
+                    )
+                ),
+                create=lambda attempt: nemo.send(
+                    _customization_job(nemo, hook.namespace, run, facts, config, attempt)
+                ),
+                cancel=lambda job: nemo.send(customizer.cancel_job(job)),
+            )
+
+
+def _skip_customization(run: Run, slug: str) -> None:
+    reason = "the NIM catalogue names no customization target: evaluated as it is and with examples only"
+    for stage in (StageName.CUSTOMIZE, StageName.CUSTOMIZED_EVAL):
+        run.runs.set_stage(run.job_id, slug, stage, status=StageStatus.SKIPPED.value, detail=reason)
+    raise AirflowSkipException(reason)
+
+
+def _customization_job(
+    nemo: Any, namespace: str, run: Run, nim: Nim, config: ResolvedConfig, attempt: int
+) -> Any:
+    training = config.training
+    assert nim.customization is not None  # noqa: S101 - the caller has skipped the others
+    template = _training_config(nemo, namespace, nim.slug, nim.customization)
+    return customizer.create_job(
+        namespace=namespace,
+        name=ids.customization(run.job_id, nim.slug, attempt),
+        config=template,
+        dataset=f"{namespace}/{run.dataset}",
+        hyperparameters={
+            "training_type": "sft",
+            "finetuning_type": "lora",
+            "epochs": training.epochs,
+            "batch_size": training.batch_size,
+            "learning_rate": training.learning_rate,
+            "lora": training.lora.model_dump(),
+            "seed": config.seed,
+        },
+        output_model=f"{namespace}/{ids.customization(run.job_id, nim.slug, attempt)}",
+        project=run.project,
+        custom_fields=job_fields(nim.slug, StageName.CUSTOMIZE, attempt),
+    )
+
+
+def _training_config(nemo: Any, namespace: str, slug: str, facts: Customization) -> str:
+    """`namespace/name@version` of the customization config; its name holds every option that it sets.
+
+    The service refuses to change a config, so that another option must become another name.
+    """
+    version = "v1"
+    name = f"{slug}-lora-s{facts.max_seq_length}-g{facts.num_gpus}-t{facts.tensor_parallel_size}"
+    name += f"-m{facts.micro_batch_size}-{facts.training_precision}@{version}"
+    option = {
+        "training_type": "sft",
+        "finetuning_type": "lora",
+        "num_gpus": facts.num_gpus,
+        "num_nodes": 1,
+        "tensor_parallel_size": facts.tensor_parallel_size,
+        "data_parallel_size": 1,
+        "use_sequence_parallel": False,
+        "micro_batch_size": facts.micro_batch_size,
+    }
+    nemo.ensure(
+        customizer.create_config(
+            namespace,
+            name,
+            target=facts.target,
+            training_options=[option],
+            max_seq_length=facts.max_seq_length,
+            training_precision=facts.training_precision,
+        ),
+        customizer.get_config(namespace, name),
+    )
+    return f"{namespace}/{name}"
+
+
+def evaluate(nim: dict[str, str], stage: str) -> str:
+    """Start the evaluation of a NIM at a stage; returns the job's id."""
+    name_in_grid(nim)
+    run, slug, which = current_run(), nim["slug"], Stage(stage)
+    with telling(run, slug, EVALUATIONS[which]):
+        model = nim["name"] if which is not Stage.CUSTOMIZED else run.runs.nim(run.job_id, slug).customized_model
+        run.runs.set_nim_status(run.job_id, slug, NimStatus.RUNNING_EVALS)
+        if which is Stage.ICL:
+            _check_examples(run, slug)
+        return _evaluate(run, slug, which, str(model))
+
+
+def _check_examples(run: Run, slug: str) -> None:
+    """Skips where no request could carry an example: the same questions again would be no ICL score."""
+    files = {file["name"] for file in (run.runs.get(run.job_id).dataset or {}).get("files", [])}
+    if ICL_FILE in files:
+        return
+    reason = "no request of the holdout can carry an example"
+    run.runs.set_stage(run.job_id, slug, StageName.ICL_EVAL, status=StageStatus.SKIPPED.value, detail=reason)
+    raise AirflowSkipException(reason)
+
+
+def evaluate_reference() -> str:
+    """Ask the production model again on the holdout; returns the job's id. Skipped where it cannot be asked."""
+    run = current_run()
+    with telling(run, REFERENCE, StageName.REFERENCE_EVAL):
+        reference = run.runs.get(run.job_id).reference
+        if reference is None:
+            raise AirflowSkipException("no production model can be asked again; the next bar holds")
+        return _evaluate(run, REFERENCE, Stage.REFERENCE, reference.model)
+
+
+def _evaluate(run: Run, slug: str, which: Stage, model: str) -> str:
+    stage = EVALUATIONS[which]
+    hook = NemoHook()
+    files_url = f"hf://datasets/{hook.namespace}/{run.dataset}/{which.eval_file}"
+    with hook.client() as nemo:
+        return submit_once(
+            run,
+            slug,
+            stage,
+            find=lambda attempt: nemo.collect(
+                evaluator.list_jobs(
+                    namespace=hook.namespace, project=run.project, custom_fields=job_fields(slug, stage, attempt)
+                )
+            ),
+            create=lambda attempt: nemo.send(
+                evaluator.create_job(
+                    namespace=hook.namespace,
+                    config=tool_calling_config(namespace=hook.namespace, files_url=files_url),
+                    target=model_target(model),
+                    project=run.project,
+                    custom_fields=job_fields(slug, stage, attempt),
+                )
+            ),
+            cancel=lambda job: nemo.send(evaluator.cancel_job(job)),
+        )
+
+
+def _facts(config: ResolvedConfig, slug: str) -> Nim:
+    return next(nim for nim in config.nims if nim.slug == slug)
+
+

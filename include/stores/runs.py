@@ -1,0 +1,30 @@
+"""The run repository behind the connection `flywheel_runs`."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+from airflow.providers.mongo.hooks.mongo import MongoHook
+
+from include.flywheel.runs.repository import RunRepository
+from include.stores import connections
+
+CONN_ID = "flywheel_runs"
+
+
+def open_runs() -> RunRepository:
+    """The repository. One client a process: it is thread-safe, but does not survive a fork.
+
+    Raises ConfigError when the connection is missing.
+    """
+    return _open(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _open(_pid: int) -> RunRepository:
+    connection = connections.get(CONN_ID, "MongoDB for run state")
+    client = MongoHook(mongo_conn_id=CONN_ID).get_conn()
+    repository = RunRepository(client[connection.schema or "flywheel"])
+    repository.ensure_indexes()
+    return repository

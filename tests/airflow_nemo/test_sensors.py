@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import TaskDeferred
+from airflow.serialization.decoders import smart_decode_trigger_kwargs
+from airflow.serialization.serialized_objects import DagSerialization
+
+from include.airflow_nemo.errors import JobFailed
+from include.airflow_nemo.links import RemoteJobLink
+from include.airflow_nemo.sensors import (
+    CustomizationSensor,
+    DeploymentSensor,
+    EvaluationSensor,
+    NemoJobSensor,
+)
+from include.airflow_nemo.triggers import NemoJobTrigger
+
+EVALUATION = "GET /v1/evaluation/jobs/eval-1"
+PULLED = "{{ ti.xcom_pull(task_ids='submit', map_indexes=ti.map_index) }}"
+
+
+def _in_dag(sensor: type[NemoJobSensor], **kwargs: Any) -> Any:
+    with DAG("d", schedule=None) as dag:
+        sensor(task_id="wait", **kwargs)
+    return dag
+
+
+def test_a_sensor_starts_in_the_triggerer_and_survives_serialization() -> None:
+    dag = _in_dag(EvaluationSensor, job=PULLED, extra={"run": "{{ run_id }}"}, timeout_seconds=60)
+    task = DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task("wait")
+    assert task.start_from_trigger is True
+    arguments = task.start_trigger_args
+    assert arguments.trigger_cls == "include.airflow_nemo.triggers.NemoJobTrigger"
+    assert arguments.next_method == "execute_complete"
+    assert arguments.timeout == timedelta(seconds=180)
+    trigger = NemoJobTrigger(**smart_decode_trigger_kwargs(arguments.trigger_kwargs))
+    assert (trigger.kind, trigger.job, trigger.extra) == ("evaluation", PULLED, {"run": "{{ run_id }}"})
+    assert {"job", "served_model", "extra", "nemo_conn_id"} <= set(task.template_fields)
+
+
+def test_templates_are_rendered_on_the_trigger_as_airflow_does_it() -> None:
+    dag = _in_dag(EvaluationSensor, job="{{ job }}", extra={"nim": "{{ nim }}"})
+    task = DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task("wait")
+    trigger = NemoJobTrigger(**smart_decode_trigger_kwargs(task.start_trigger_args.trigger_kwargs))
+    trigger.task_instance = type("Instance", (), {"task": task, "task_id": "wait"})()
+    trigger.render_template_fields({"job": "eval-1", "nim": "meta/m"}, dag.get_template_env())
+    assert (trigger.job, trigger.extra) == ("eval-1", {"nim": "meta/m"})
+
+
+@pytest.mark.parametrize("switch", [{"start_from_trigger": False}, {"deferrable": False}])
+def test_it_can_start_in_a_worker(switch: dict[str, bool]) -> None:
+    dag = _in_dag(EvaluationSensor, job="eval-1", **switch)
+    task = DagSerialization.from_dict(DagSerialization.to_dict(dag)).get_task("wait")
+    assert task.start_from_trigger is False
+    assert task.start_trigger_args is None
+
+
+def test_a_worker_defers_to_the_same_trigger_with_a_deadline_of_its_own() -> None:
+    sensor = CustomizationSensor(task_id="wait", job="cust-1", timeout_seconds=60, extra={"stage": "s"})
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+    trigger = deferred.value.trigger
+    assert isinstance(trigger, NemoJobTrigger)
+    assert (trigger.kind, trigger.job, trigger.extra) == ("customization", "cust-1", {"stage": "s"})
+    assert trigger.deadline_at == pytest.approx(time.time() + 60, abs=5)
+    assert deferred.value.timeout == timedelta(seconds=180)
+    assert deferred.value.method_name == "execute_complete"
+
+
+class OtherSensor(EvaluationSensor):
+    """Names its trigger once."""
+
+    trigger_cls = "airflow.triggers.testing.SuccessTrigger"
+
+
+def test_the_trigger_can_be_replaced_by_a_subclass_or_a_parameter() -> None:
+    path = "airflow.triggers.testing.FailureTrigger"
+    sensor = OtherSensor(task_id="a", job="eval-1")
+    assert sensor.start_trigger_args is not None
+    assert sensor.start_trigger_args.trigger_cls == OtherSensor.trigger_cls
+    sensor = EvaluationSensor(task_id="b", job="eval-1", trigger_cls=path)
+    assert sensor.start_trigger_args is not None
+    assert sensor.start_trigger_args.trigger_cls == path
+    assert EvaluationSensor.trigger_cls == "include.airflow_nemo.triggers.NemoJobTrigger"
+
+
+def test_an_empty_job_is_refused_before_deferring() -> None:
+    with pytest.raises(JobFailed, match="log of the submit task"):
+        EvaluationSensor(task_id="wait", job="None").execute({})
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "returned"),
+    [("success", "completed", "eval-1"), ("failed", "completed", "eval-1")],
+)
+def test_execute_complete_takes_the_state_that_dag_test_gives(
+    nemo: Any, event: str, state: str, returned: str
+) -> None:
+    nemo.will(EVALUATION, {"id": "eval-1", "status": state})
+    assert EvaluationSensor(task_id="wait", job="eval-1").execute_complete({}, event) == returned
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("failed", "ended as failed: boom"), ("running", "trigger's lines above")]
+)
+def test_execute_complete_fails_with_the_reason(nemo: Any, state: str, words: str) -> None:
+    nemo.will(EVALUATION, {"id": "eval-1", "status": state, "status_details": {"message": "boom"}})
+    with pytest.raises(JobFailed, match=words):
+        EvaluationSensor(task_id="wait", job="eval-1").execute_complete({}, "failed")
+
+
+def test_a_worker_can_poke(nemo: Any) -> None:
+    where = "GET /v1/deployment/model-deployments/ns/d"
+    nemo.will(where, *[{"status_details": {"status": state}} for state in ("pending", "ready")])
+    nemo.will("GET /nim/v1/models", {"data": []}, {"data": [{"id": "m"}]})
+    sensor = DeploymentSensor(task_id="wait", job="ns/d", served_model="m", deferrable=False)
+    pokes = [sensor.poke({}) for _ in range(3)]
+    assert [bool(poke) for poke in pokes] == [False, False, True]
+    assert pokes[-1].xcom_value == "m"
+    nemo.will(where, {"status_details": {"status": "failed", "description": "no such image"}})
+    with pytest.raises(JobFailed, match="no such image"):
+        sensor.poke({})
+
+
+@pytest.mark.parametrize(
+    ("pauses", "words"),
+    [
+        ({"poll_seconds": 0}, "poll_seconds is 0"),
+        ({"poll_seconds": 20, "max_poll_seconds": 10}, "max_poll_seconds is 10"),
+        ({"timeout_seconds": -1}, "timeout_seconds is -1"),
+    ],
+)
+def test_impossible_pauses_are_refused_when_the_dag_is_read(pauses: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        EvaluationSensor(task_id="wait", job="eval-1", **pauses)
+
+
+def test_the_link_leads_to_the_job(nemo: Any) -> None:
+    sensor = EvaluationSensor(task_id="wait", job="eval-1")
+    (link,) = sensor.operator_extra_links
+    assert isinstance(link, RemoteJobLink)
+    key: Any = None
+    assert link.get_link(sensor, ti_key=key) == f"{nemo.url}/v1/evaluation/jobs/eval-1"
+    sensor.job = ""
+    assert link.get_link(sensor, ti_key=key) == ""
+
+
+def test_an_instance_is_named_by_a_template_unless_the_dag_says_otherwise() -> None:
+    named = EvaluationSensor(task_id="a", job="eval-1", instance_name=PULLED)
+    assert named.map_index_template == "{{ task.instance_name }}"
+    other = EvaluationSensor(task_id="b", job="eval-1", instance_name="x", map_index_template="{{ run_id }}")
+    assert other.map_index_template == "{{ run_id }}"
+    assert EvaluationSensor(task_id="c", job="eval-1").map_index_template is None
