@@ -146,7 +146,9 @@ class _Demo:
     def _say_where(self, password: str) -> None:
         self._console.print("\nAirflow UI", style="bold")
         self._console.print(f"  {self._stack.airflow_url}   user admin, password {password}", markup=False)
-        self._console.print(f"  NeMo stand-in: {self._stack.nemo_url}   logs: {self._layout.logs}", markup=False)
+        self._console.print(
+            f"  NeMo stand-in: {self._stack.nemo_url}   logs: {self._layout.logs}", markup=False
+        )
 
     def _wait(self) -> None:
         self._say("everything stays up until Ctrl-C")
@@ -158,15 +160,21 @@ class _Demo:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--exit", action="store_true", help="end everything when the run is over")
-    parser.add_argument("--logs", type=_file, metavar="FILE", help="turn the wheel on these logs (.jsonl or .jsonl.gz)")
+    parser.add_argument(
+        "--logs", type=_file, metavar="FILE", help="turn the wheel on these logs (.jsonl or .jsonl.gz)"
+    )
     parser.add_argument("--client", help="client_id of the logs")
     parser.add_argument("--workload", help="workload_id of the logs")
-    parser.add_argument("--min-quality", type=_share, metavar="Q", help="lowest score that the product accepts, 0 to 1")
+    parser.add_argument(
+        "--min-quality", type=_share, metavar="Q", help="lowest score that the product accepts, 0 to 1"
+    )
     parser.add_argument("--profile", help="profile of the run instead of the workload's own")
     parser.add_argument("--seed", type=int, default=7, help="seed of the sample logs and of the split")
     parser.add_argument("--port", type=int, default=Ports().airflow, help="port of the Airflow UI")
     parser.add_argument("--free-ports", action="store_true", help="use any free ports")
-    parser.add_argument("--state", type=Path, default=PROJECT_ROOT / ".local", help="folder of everything it keeps")
+    parser.add_argument(
+        "--state", type=Path, default=PROJECT_ROOT / ".local", help="folder of everything it keeps"
+    )
     return _Checked(parser)  # type: ignore[return-value]
 
 

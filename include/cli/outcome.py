@@ -40,7 +40,9 @@ def show_outcome(runs: RunRepository, job_id: str, events_file: Path, console: C
 def _notes(run: RunDocument) -> list[str]:
     if not run.simulated:
         return []
-    return ["the local stand-in took NeMo's place: its models are small, its latencies and durations simulated"]
+    return [
+        "the local stand-in took NeMo's place: its models are small, its latencies and durations simulated"
+    ]
 
 
 def _show_notification(run: RunDocument, events_file: Path, console: Console) -> None:
@@ -49,7 +51,10 @@ def _show_notification(run: RunDocument, events_file: Path, console: Console) ->
     if sent is None or not sent.get("delivered"):
         console.print(f"  not delivered: {(sent or {}).get('error', 'not sent')}", markup=False)
         return
-    console.print(f"  {sent['event']} delivered to {sent['url']} in {sent['attempts']} attempt(s); received:", markup=False)
+    console.print(
+        f"  {sent['event']} delivered to {sent['url']} in {sent['attempts']} attempt(s); received:",
+        markup=False,
+    )
     for line in events_file.read_text(encoding="utf-8").splitlines():
         received = json.loads(line)
         if received["idempotency_key"] == sent["event_id"]:

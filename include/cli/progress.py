@@ -83,7 +83,9 @@ class Progress:
     def _table(self) -> Table:
         run, nims = self._documents()
         status = "starting" if run is None else run.status.value
-        table = Table(title=f"{status}, {self._elapsed():.0f} s", title_justify="left", box=None, pad_edge=True)
+        table = Table(
+            title=f"{status}, {self._elapsed():.0f} s", title_justify="left", box=None, pad_edge=True
+        )
         table.add_column("")
         for label in _STAGES.values():
             table.add_column(label)

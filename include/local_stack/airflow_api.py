@@ -65,11 +65,15 @@ class AirflowApi:
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run."""
-        answer = self._http.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000})
+        answer = self._http.get(
+            f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000}
+        )
         found: list[dict[str, Any]] = self._check(answer).json()["task_instances"]
         return found
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1) -> str:
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1
+    ) -> str:
         """The log of one try, as text."""
         answer = self._http.get(
             f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}",
@@ -84,5 +88,7 @@ class AirflowApi:
 
     def _check(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_error:
-            raise StackError(f"Airflow answered {answer.status_code} to {answer.request.url.path}: {answer.text[:500]}")
+            raise StackError(
+                f"Airflow answered {answer.status_code} to {answer.request.url.path}: {answer.text[:500]}"
+            )
         return answer

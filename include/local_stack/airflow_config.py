@@ -16,7 +16,11 @@ USERS = {"admin": "admin", "viewer": "viewer"}
 
 def base_environment(layout: Layout) -> dict[str, str]:
     """What every process of the stack inherits: the caller's environment less what would lead it astray."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW_", "_AIRFLOW_", "PYTHON"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("AIRFLOW_", "_AIRFLOW_", "PYTHON"))
+    }
     # Connections and variables that the caller set for itself stay away too: the stack's own stand in the database.
     return kept | {MARK: layout.stack_id, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1"}
 
@@ -37,7 +41,9 @@ def environment(layout: Layout, ports: Ports, database_uri: str, secrets: dict[s
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
         # The connection form's Test button reports each NeMo service.
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in USERS.items()),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+            f"{name}:{role}" for name, role in USERS.items()
+        ),
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / PASSWORDS_FILE),
         "AIRFLOW__CORE__FERNET_KEY": secrets["fernet"],
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{ports.airflow}/execution/",

@@ -47,7 +47,11 @@ class Receiver(BaseHTTPRequestHandler):
         body = self.rfile.read(length)
         headers = self.headers
         reason = refusal(
-            self.secret, headers.get("Flywheel-Timestamp", ""), headers.get("Flywheel-Signature", ""), body, time.time()
+            self.secret,
+            headers.get("Flywheel-Timestamp", ""),
+            headers.get("Flywheel-Signature", ""),
+            body,
+            time.time(),
         )
         if reason:
             self._answer(401, {"error": reason})

@@ -89,7 +89,9 @@ class Layout:
     @property
     def postgres(self) -> Path:
         """PostgreSQL's own folder. It refuses root, and must not make a folder of the user's readable to others."""
-        return Path("/var/tmp") / f"flywheel-{self.stack_id}" if os.geteuid() == 0 else self.state / "postgres"  # noqa: S108
+        return (
+            Path("/var/tmp") / f"flywheel-{self.stack_id}" if os.geteuid() == 0 else self.state / "postgres"
+        )  # noqa: S108
 
     def create(self) -> None:
         """Make the folders; only the owner may read them."""

@@ -32,7 +32,17 @@ def start(folder: Path, port: int, *, log: Path, env: Mapping[str, str]) -> tupl
     if not (data / "PG_VERSION").exists():
         _create(binaries, data, user, env)
     (data / "postmaster.pid").unlink(missing_ok=True)
-    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", str(folder)]
+    command = [
+        str(binaries / "postgres"),
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        "-h",
+        "127.0.0.1",
+        "-k",
+        str(folder),
+    ]
     # Durability of demo data is worth less than the time that waiting for the disk takes.
     command += ["-c", "synchronous_commit=off", "-c", "max_connections=200"]
     service = Service("PostgreSQL", command, log=log, env=env, user=user, cwd=folder)
@@ -83,7 +93,12 @@ def _create(binaries: Path, data: Path, user: str | None, env: Mapping[str, str]
         env,
     )
     # A single-user session makes the database without a server and without a password.
-    _run([str(binaries / "postgres"), "--single", "-D", str(partial), "template1"], user, env, f"CREATE DATABASE {DATABASE};")
+    _run(
+        [str(binaries / "postgres"), "--single", "-D", str(partial), "template1"],
+        user,
+        env,
+        f"CREATE DATABASE {DATABASE};",
+    )
     partial.rename(data)
 
 

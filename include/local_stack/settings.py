@@ -25,7 +25,9 @@ def read(layout: Layout, ports: Ports, path: Path = SETTINGS_FILE) -> dict[str, 
     """
     found = yaml.safe_load(_here(path.read_text(encoding="utf-8"), layout, ports))
     if not isinstance(found, dict) or not isinstance(found.get("airflow"), dict):
-        raise StackError(f"{path.name}: the top level must be `airflow:` with connections, pools and variables")
+        raise StackError(
+            f"{path.name}: the top level must be `airflow:` with connections, pools and variables"
+        )
     airflow = found["airflow"]
     return {kind: airflow.get(kind) or [] for kind in ("connections", "pools", "variables")}
 
@@ -33,7 +35,10 @@ def read(layout: Layout, ports: Ports, path: Path = SETTINGS_FILE) -> dict[str, 
 def _here(text: str, layout: Layout, ports: Ports) -> str:
     """The file's text with this stack's ports and folders; one pass, so that no replacement is replaced again."""
     places = {str(port): str(asdict(ports)[name]) for name, port in asdict(Ports()).items()}
-    places |= {f"{_DEFAULT_STATE}/log_store": str(layout.log_store), f"{_DEFAULT_STATE}/staging": str(layout.staging)}
+    places |= {
+        f"{_DEFAULT_STATE}/log_store": str(layout.log_store),
+        f"{_DEFAULT_STATE}/staging": str(layout.staging),
+    }
     pattern = "|".join(rf"(?<!\d){re.escape(old)}(?!\d)" for old in places)
     return re.sub(pattern, lambda match: places[match.group()], text)
 

@@ -64,7 +64,10 @@ class Stack:
         env = airflow_config.base_environment(self.layout)
         with ThreadPoolExecutor(max_workers=4) as pool:
             # PostgreSQL's first start copies and initialises; the others wait for nothing.
-            starting = [pool.submit(start, env) for start in (self._postgres, self._mongo, self._nemo, self._application)]
+            starting = [
+                pool.submit(start, env)
+                for start in (self._postgres, self._mongo, self._nemo, self._application)
+            ]
         for one in starting:
             one.result()
 
@@ -76,7 +79,13 @@ class Stack:
 
     def _mongo(self, env: dict[str, str]) -> None:
         data = self.layout.state / "mongo"
-        command = [str(Path(sys.executable).parent / "nx-27017"), "--data-dir", str(data), "-p", str(self.ports.mongo)]
+        command = [
+            str(Path(sys.executable).parent / "nx-27017"),
+            "--data-dir",
+            str(data),
+            "-p",
+            str(self.ports.mongo),
+        ]
         service = self._start("MongoDB-wire server", "mongo", command, env)
         service.wait_ready(lambda: _mongo_answers(self.ports.mongo), _READY_SECONDS)
 
@@ -87,11 +96,15 @@ class Stack:
         service.wait_ready(lambda: _answers(f"{self.nemo_url}/health"), _READY_SECONDS)
 
     def _application(self, env: dict[str, str]) -> None:
-        secret = next(c["conn_password"] for c in self.settings["connections"] if c["conn_id"] == "application")
+        secret = next(
+            c["conn_password"] for c in self.settings["connections"] if c["conn_id"] == "application"
+        )
         command = [sys.executable, "-m", "include.local_stack.application"]
         command += ["--port", str(self.ports.application), "--file", str(self.events_file)]
         service = self._start("application", "application", command, env | {"APPLICATION_SECRET": secret})
-        service.wait_ready(lambda: _answers(f"http://127.0.0.1:{self.ports.application}/flywheel-events"), _READY_SECONDS)
+        service.wait_ready(
+            lambda: _answers(f"http://127.0.0.1:{self.ports.application}/flywheel-events"), _READY_SECONDS
+        )
 
     def start_airflow(self) -> None:
         """Bring the metadata database up to date and start Airflow's four components. Raises StackError."""
@@ -114,8 +127,10 @@ class Stack:
         )
         self._wait_for_end(setup)
         airflow = str(Path(sys.executable).parent / "airflow")
-        components = {name: self._start(f"Airflow {name}", f"airflow_{name}", [airflow, name], env)
-                      for name in ("api-server", "scheduler", "dag-processor", "triggerer")}
+        components = {
+            name: self._start(f"Airflow {name}", f"airflow_{name}", [airflow, name], env)
+            for name in ("api-server", "scheduler", "dag-processor", "triggerer")
+        }
         components["api-server"].wait_ready(self._airflow_is_healthy, _AIRFLOW_READY_SECONDS)
 
     def _wait_for_end(self, service: Service) -> None:

@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
@@ -22,7 +23,7 @@ _GRACE_SECONDS = 1
 def main() -> None:
     """Reads the arguments, announces the address and serves."""
     arguments = _parser().parse_args()
-    # Uvicorn ends well on SIGTERM and then raises it again, which would make a clean end look like a crash.
+    # Uvicorn ends well on a signal and then raises it again, which would make a clean end look like a crash.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     given = vars(arguments)
@@ -40,7 +41,8 @@ def main() -> None:
             f"nemo_local ready at {address} (local stand-in for NeMo Microservices, simulated latencies)\n"
         )
         sys.stdout.flush()
-        uvicorn.Server(config).run(sockets=[listener])
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listening(host: str, port: int) -> socket.socket:

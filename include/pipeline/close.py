@@ -59,7 +59,9 @@ def _end(run: Run, document: RunDocument) -> None:
     """A run that nobody completed was cancelled if somebody asked for it or its tasks were skipped; else it failed."""
     cancelled = document.cancel_requested_at is not None or _was_skipped()
     status = RunStatus.CANCELLED if cancelled else RunStatus.FAILED
-    error = "the run was marked failed by hand" if cancelled else document.error or "see the failed task's log"
+    error = (
+        "the run was marked failed by hand" if cancelled else document.error or "see the failed task's log"
+    )
     run.runs.set_status(run.job_id, status, error=error, finished_at=now())
     nim_status = NimStatus.CANCELLED if cancelled else NimStatus.FAILED
     for nim in run.runs.nims(run.job_id):
@@ -69,7 +71,5 @@ def _end(run: Run, document: RunDocument) -> None:
 def _was_skipped() -> bool:
     """`decide` runs whatever happened before it: only a cancel skips it."""
     instance: Any = get_current_context()["ti"]
-    states = instance.get_task_states(
-        dag_id=instance.dag_id, task_ids=["decide"], run_ids=[instance.run_id]
-    )
+    states = instance.get_task_states(dag_id=instance.dag_id, task_ids=["decide"], run_ids=[instance.run_id])
     return states.get(instance.run_id, {}).get("decide") in {None, "skipped"}

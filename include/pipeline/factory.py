@@ -15,7 +15,12 @@ from include.flywheel.runs.states import StageName
 from include.pipeline import params, tasks
 from include.pipeline.description import describe
 from include.pipeline.run import NAME_TEMPLATE
-from include.pipeline.sensors import StageCustomizationSensor, StageDeploymentSensor, StageEvaluationSensor
+from include.pipeline.sensors import (
+    AdapterSensor,
+    StageCustomizationSensor,
+    StageDeploymentSensor,
+    StageEvaluationSensor,
+)
 
 ON_DEMAND_DAG_ID = "flywheel_on_demand"
 
@@ -38,16 +43,25 @@ def flywheel_dag(workload: Workload | None) -> DAG:
 
     @dag(
         dag_id=workload.dag_id if workload else ON_DEMAND_DAG_ID,
-        dag_display_name=f"Flywheel: {workload.client_id} / {workload.workload_id}" if workload else "Flywheel on demand",
-        description=(workload.description[:200] if workload else "One turn of the wheel for any client and workload"),
+        dag_display_name=f"Flywheel: {workload.client_id} / {workload.workload_id}"
+        if workload
+        else "Flywheel on demand",
+        description=(
+            workload.description[:200] if workload else "One turn of the wheel for any client and workload"
+        ),
         doc_md=describe(workload),
-        schedule=CronTriggerTimetable(workload.schedule, timezone="UTC") if workload and workload.schedule else None,
+        schedule=CronTriggerTimetable(workload.schedule, timezone="UTC")
+        if workload and workload.schedule
+        else None,
         start_date=datetime(2025, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=4,
         dagrun_timeout=timedelta(days=2),
-        default_args={"owner": workload.owner if workload else "flywheel", **_RETRIES,
-                      "execution_timeout": timedelta(hours=2)},
+        default_args={
+            "owner": workload.owner if workload else "flywheel",
+            **_RETRIES,
+            "execution_timeout": timedelta(hours=2),
+        },
         params=params.conf_params(workload),
         tags=["flywheel", *([f"client:{workload.client_id}"] if workload else ["on-demand"])],
         render_template_as_native_obj=False,
@@ -95,17 +109,22 @@ def _nim_group(uploaded: Any) -> Any:
         """One NIM: deployed and customized side by side, evaluated three times, taken down whatever happened."""
         deploy = _mapped("deploy", tasks.deploy)(nim)
         deployed = StageDeploymentSensor(
-            task_id="deploy_wait", job=_of("deploy"), served_model=_NAME, instance_name=_NAME, slug=_SLUG, stage="deploy"
+            task_id="deploy_wait",
+            job=_of("deploy"),
+            served_model=_NAME,
+            instance_name=_NAME,
+            slug=_SLUG,
+            stage="deploy",
         )
         customize = _mapped("customize", tasks.customize)(nim)
         customized = StageCustomizationSensor(
             task_id="customize_wait", job=_of("customize"), instance_name=_NAME, slug=_SLUG, stage="customize"
         )
         # The proxy lists an adapter a while after its training ended.
-        adapter = StageDeploymentSensor(
+        adapter = AdapterSensor(
             task_id="adapter_wait",
             job=_of("deploy"),
-            served_model=_of("customize_wait"),
+            customization=_of("customize"),
             instance_name=_NAME,
             slug=_SLUG,
             stage=StageName.ADAPTER.value,
@@ -128,7 +147,9 @@ def _evaluation(nim: Any, stage: Stage) -> tuple[Any, Any]:
     """The tasks that submit an evaluation and wait for it."""
     name = f"{stage.value}_eval"
     submitted = _mapped(name, tasks.evaluate)(nim, stage.value)
-    waited = StageEvaluationSensor(task_id=f"{name}_wait", job=_of(name), instance_name=_NAME, slug=_SLUG, stage=name)
+    waited = StageEvaluationSensor(
+        task_id=f"{name}_wait", job=_of(name), instance_name=_NAME, slug=_SLUG, stage=name
+    )
     return submitted, waited
 
 

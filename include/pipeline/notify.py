@@ -58,7 +58,11 @@ def _deliver(run: Run, document: RunDocument) -> dict[str, Any]:
     conn_id = load_config(run).workload.application_conn_id if document.resolved else "application"
     webhook = find_webhook(conn_id)
     if webhook is None:
-        return {"delivered": False, "error": f"connection {conn_id!r} is not configured", "finished_at": now()}
+        return {
+            "delivered": False,
+            "error": f"connection {conn_id!r} is not configured",
+            "finished_at": now(),
+        }
     body = payload(_notification(run, document))
     with httpx.Client() as client:
         delivery = deliver(webhook.url, body, webhook.secret, client)
@@ -74,7 +78,9 @@ def _notification(run: Run, document: RunDocument) -> NotificationInput:
         job_id=document.job_id,
         client_id=document.client_id,
         workload_id=document.workload_id,
-        occurred_at=datetime.fromisoformat(document.finished_at) if document.finished_at else datetime.now(UTC),
+        occurred_at=datetime.fromisoformat(document.finished_at)
+        if document.finished_at
+        else datetime.now(UTC),
         report_url=_report_url(document),
         decision=decision,
         winner_details=_winner_details(run, decision),

@@ -57,5 +57,8 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
 def _split_schema() -> dict[str, Any]:
     """The keys of the split with their types and limits. All are optional; the profile has the rest."""
     fields = SplitConfig.model_json_schema()["properties"]
-    keys = {name: {key: value for key, value in _flat(schema).items() if key != "default"} for name, schema in fields.items()}
+    keys = {
+        name: {key: value for key, value in _flat(schema).items() if key != "default"}
+        for name, schema in fields.items()
+    }
     return {"properties": keys, "additionalProperties": False}

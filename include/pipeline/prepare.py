@@ -90,7 +90,8 @@ def _reference(run: Run, config: ResolvedConfig, served: set[str]) -> Reference 
         return None
     if model not in served:
         run.runs.note(
-            run.job_id, f"bar.production_model {model!r} is not listed by the NIM proxy: the next bar holds instead"
+            run.job_id,
+            f"bar.production_model {model!r} is not listed by the NIM proxy: the next bar holds instead",
         )
         return None
     return Reference(model=model)

@@ -57,7 +57,9 @@ def _keep_stage(nemo: Any, run: Run, slug: str, which: Stage, nim: str, model: s
         return
     if not job.state.ok:
         said = job.status_details.message if job.status_details else None
-        _fail(run, slug, stage, document, f"evaluation job {job.id} is {job.state}: {said or 'no reason given'}")
+        _fail(
+            run, slug, stage, document, f"evaluation job {job.id} is {job.state}: {said or 'no reason given'}"
+        )
         return
     try:
         scores = _read(nemo, run, document.remote_id, which, nim, model)

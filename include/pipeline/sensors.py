@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TaskFailedEvent
 
-from include.airflow_nemo.sensors import CustomizationSensor, DeploymentSensor, EvaluationSensor, NemoJobSensor
+from include.airflow_nemo.hook import NemoHook
+from include.airflow_nemo.sensors import (
+    CustomizationSensor,
+    DeploymentSensor,
+    EvaluationSensor,
+    NemoJobSensor,
+)
 from include.airflow_nemo.triggers import NemoJobTrigger
 from include.flywheel.config.profile import Waiting
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
 from include.flywheel.runs.states import StageName, StageStatus
+from include.nemo import customizer
 from include.nemo.progress import JobProgress
 
 if TYPE_CHECKING:
@@ -56,8 +63,6 @@ def record_progress(extra: dict[str, Any], progress: JobProgress) -> None:
         fields |= {"status": _end(progress).value, "finished_at": now()}
         if not progress.state.ok:
             fields["error"] = progress.reason or f"ended as {progress.state}"
-    if stage is StageName.CUSTOMIZE and progress.state.ok:
-        runs.update_nim(job_id, slug, customized_model=progress.output)
     runs.set_live_stage(job_id, slug, stage, **fields)
 
 
@@ -109,6 +114,29 @@ class StageDeploymentSensor(_StageSensor, DeploymentSensor):
     """Waits until a NIM is ready and served."""
 
     timeout_setting = "deploy_timeout_seconds"
+
+
+class AdapterSensor(StageDeploymentSensor):
+    """Waits until a deployed NIM serves the adapter that its customization made.
+
+    :param customization: id of the customization job. (templated)
+    """
+
+    template_fields = (*StageDeploymentSensor.template_fields, "customization")
+
+    def __init__(self, *, customization: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.customization = customization
+
+    def execute(self, context: Context) -> Any:
+        """Ask for the adapter's name, write it down, defer."""
+        from include.pipeline.run import current_run  # noqa: PLC0415
+
+        run = current_run()
+        with NemoHook(self.nemo_conn_id).client() as nemo:
+            self.served_model = nemo.send(customizer.get_job(self.customization)).output_model
+        run.runs.update_nim(run.job_id, self.extra["slug"], customized_model=self.served_model)
+        return super().execute(context)
 
 
 class StageEvaluationSensor(_StageSensor, EvaluationSensor):

@@ -179,7 +179,9 @@ def evaluate(nim: dict[str, str], stage: str) -> str:
     name_in_grid(nim)
     run, slug, which = current_run(), nim["slug"], Stage(stage)
     with telling(run, slug, EVALUATIONS[which]):
-        model = nim["name"] if which is not Stage.CUSTOMIZED else run.runs.nim(run.job_id, slug).customized_model
+        model = (
+            nim["name"] if which is not Stage.CUSTOMIZED else run.runs.nim(run.job_id, slug).customized_model
+        )
         run.runs.set_nim_status(run.job_id, slug, NimStatus.RUNNING_EVALS)
         if which is Stage.ICL:
             _check_examples(run, slug)
@@ -217,7 +219,9 @@ def _evaluate(run: Run, slug: str, which: Stage, model: str) -> str:
             stage,
             find=lambda attempt: nemo.collect(
                 evaluator.list_jobs(
-                    namespace=hook.namespace, project=run.project, custom_fields=job_fields(slug, stage, attempt)
+                    namespace=hook.namespace,
+                    project=run.project,
+                    custom_fields=job_fields(slug, stage, attempt),
                 )
             ),
             create=lambda attempt: nemo.send(
@@ -235,5 +239,3 @@ def _evaluate(run: Run, slug: str, which: Stage, model: str) -> str:
 
 def _facts(config: ResolvedConfig, slug: str) -> Nim:
     return next(nim for nim in config.nims if nim.slug == slug)
-
-

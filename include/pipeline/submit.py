@@ -90,7 +90,13 @@ def submit_once(
         job = found[0]
     else:
         run.runs.set_stage(
-            run.job_id, slug, stage, status=StageStatus.PENDING.value, attempt=attempt, error=None, detail=None
+            run.job_id,
+            slug,
+            stage,
+            status=StageStatus.PENDING.value,
+            attempt=attempt,
+            error=None,
+            detail=None,
         )
         job = create(attempt)
         log.info("created job %s", job.id)

@@ -57,7 +57,9 @@ def cancel_jobs(nemo: Any, namespace: str, project: str, slug: str | None = None
     fields = {} if slug is None else {"nim": slug}
     live = 0
     for service in (customizer, evaluator):
-        for job in nemo.collect(service.list_jobs(namespace=namespace, project=project, custom_fields=fields)):
+        for job in nemo.collect(
+            service.list_jobs(namespace=namespace, project=project, custom_fields=fields)
+        ):
             if not job.state.is_terminal:
                 live += 1
                 log.info("cancelling %s", job.id)

@@ -23,7 +23,9 @@ def decide_run() -> str:
     with telling(run):
         document = run.runs.get(run.job_id)
         if document.resolved is None or document.dataset is None or document.dataset_uri is None:
-            raise DecisionError(document.error or "the run ended before its data set was ready: see the first tasks")
+            raise DecisionError(
+                document.error or "the run ended before its data set was ready: see the first tasks"
+            )
         decision = decide(_inputs(run, document))
         run.runs.update(run.job_id, decision=decision.model_dump(mode="json"))
         log.info("%s: %s", decision.verdict, decision.reason)

@@ -25,9 +25,13 @@ def find_webhook(conn_id: str) -> Webhook | None:
     connection = connections.find(conn_id)
     if connection is None:
         return None
-    url = connection.extra_dejson.get("url") or _from_parts(connection.host, connection.port, connection.schema)
+    url = connection.extra_dejson.get("url") or _from_parts(
+        connection.host, connection.port, connection.schema
+    )
     if not url or not url.startswith(("http://", "https://")):
-        raise ConfigError(f"connection {conn_id!r}: extra `url` = {url!r} must be the webhook's http(s) address")
+        raise ConfigError(
+            f"connection {conn_id!r}: extra `url` = {url!r} must be the webhook's http(s) address"
+        )
     if not connection.password:
         raise ConfigError(f"connection {conn_id!r}: `password` is empty; it signs the notifications")
     return Webhook(url=url, secret=connection.password)

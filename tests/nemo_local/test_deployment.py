@@ -1,6 +1,7 @@
 """Deployments: their states, the GPUs that they hold, and what holds them up."""
 
 import pytest
+import travel_desk
 from flywheel_client import MODEL, customization_body, deployment_body
 
 PATH = "/v1/deployment/model-deployments"
@@ -71,6 +72,18 @@ def test_training_and_serving_share_the_gpus(start):
         cancelled = client.ok("POST", f"/v1/customization/jobs/{job['id']}/cancel")
         assert cancelled["status"] == "cancelled"
         client.ok("DELETE", f"{PATH}/flywheel/serving")
+        assert client.ok("GET", "/_local/state")["gpus"]["used"] == 0
+
+
+def test_a_training_that_waited_starts_when_a_gpu_is_free(start):
+    with start(gpus=1) as client:
+        rows = [travel_desk.training_row(turn) for turn in travel_desk.turns(20, seed=1)]
+        client.upload("d", {"training/t.jsonl": travel_desk.jsonl(rows)})
+        create(client, "serving")
+        job = client.ok("POST", "/v1/customization/jobs", json=customization_body("d", epochs=1))
+        client.until(f"/v1/customization/jobs/{job['id']}", want=("pending",))
+        client.ok("DELETE", f"{PATH}/flywheel/serving")
+        assert client.until(f"/v1/customization/jobs/{job['id']}")["status"] == "completed"
         assert client.ok("GET", "/_local/state")["gpus"]["used"] == 0
 
 

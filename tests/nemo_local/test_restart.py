@@ -40,7 +40,8 @@ def launch(tmp_path):
         process.communicate()
 
 
-def test_the_server_says_what_it_is_and_ends_on_sigterm(launch):
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_says_what_it_is_and_ends_when_told_to(launch, end):
     process, client, line = launch()
     assert "stand-in" in line
     assert "simulated latencies" in line
@@ -55,7 +56,7 @@ def test_the_server_says_what_it_is_and_ends_on_sigterm(launch):
     job = client.ok("POST", "/v1/customization/jobs", json=customization_body("d", epochs=1000))
     client.until(f"/v1/customization/jobs/{job['id']}", want=("running",))
     started = time.monotonic()
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(end)
     assert process.wait(5) == 0
     assert time.monotonic() - started < 2
     errors = process.stderr.read()

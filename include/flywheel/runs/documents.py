@@ -55,7 +55,8 @@ class NimDocument(Document):
     stages: dict[StageName, Stage] = {}
     customized_model: str | None = None
     closed_at_try: int = Field(
-        default=0, description="The undeploying try that saw this NIM last; a submit that reads it set cancels its job."
+        default=0,
+        description="The undeploying try that saw this NIM last; a submit that reads it set cancels its job.",
     )
     error: str | None = None
     undeployed_at: str | None = None

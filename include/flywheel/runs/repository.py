@@ -37,7 +37,9 @@ class RunRepository:
     def ensure_indexes(self) -> None:
         """Create what the queries need; safe to repeat."""
         self._runs.create_index([("job_id", ASCENDING)], unique=True)
-        self._runs.create_index([("client_id", ASCENDING), ("workload_id", ASCENDING), ("created_at", DESCENDING)])
+        self._runs.create_index(
+            [("client_id", ASCENDING), ("workload_id", ASCENDING), ("created_at", DESCENDING)]
+        )
         self._nims.create_index([("job_id", ASCENDING), ("slug", ASCENDING)], unique=True)
         self._scores.create_index(
             [("job_id", ASCENDING), ("slug", ASCENDING), ("stage", ASCENDING)], unique=True
@@ -69,7 +71,9 @@ class RunRepository:
 
     def note(self, job_id: str, text: str) -> None:
         """Append an event."""
-        self._runs.update_one({"job_id": job_id}, {"$push": {"events": Event(at=now(), text=text).model_dump()}})
+        self._runs.update_one(
+            {"job_id": job_id}, {"$push": {"events": Event(at=now(), text=text).model_dump()}}
+        )
 
     def set_status(self, job_id: str, status: RunStatus, **fields: Any) -> bool:
         """Move the run on, unless it is over already. Returns whether it was moved."""

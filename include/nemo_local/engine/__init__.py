@@ -1,5 +1,6 @@
 """The stand-in's models: small and honest.
- They answer from the request and from what was learnt, and from nothing else. `capacity_of` reads a model's
+
+They answer from the request and from what was learnt, and from nothing else. `capacity_of` reads a model's
 size from its name, `answer` answers a chat-completion body, `fit` makes an `Adapter` of a training file.
 """
 

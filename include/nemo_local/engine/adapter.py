@@ -1,12 +1,14 @@
 """What a customization leaves behind, and its file.
- The file is one `.npz` of plain arrays (no pickle): weights as the indices and values that are not zero,
-and one JSON document for the rest. It has no timestamps: equal training gives equal bytes.
+
+The file is one `.npz` of plain arrays (no pickle): weights as the indices and values that are not zero, and
+one JSON document for the rest. It has no timestamps: equal training gives equal bytes.
 """
 
 import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 @dataclass(slots=True)
 class Adapter:
     """Learnt weights on top of a model of some capacity.
-     `classes`: tool names, `NO_TOOL`, and texts that are answers by themselves (`"=" + text`). `replies`:
-    answers in text that were seen, with the feature indices of what they answered. `facts`: how it was fitted,
-    for people.
+
+    `classes`: tool names, `NO_TOOL`, and texts that are answers by themselves (`"=" + text`). `replies`:
+    answers in text that were seen, with the feature indices of what they answered. `facts`: how it was
+    fitted, for people.
     """
 
     classes: list[str]
@@ -89,20 +92,21 @@ class Adapter:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 document = json.loads(arrays["document"].tobytes())
-                if document.get("format") != FORMAT:
-                    raise BadAdapter(
-                        f"adapter file {path} has format {document.get('format')!r}, this engine reads {FORMAT}: "
-                        "fit it again"
-                    )
-                chooser = Chooser(*document["chooser_shape"])
-                chooser.weights[arrays["chooser_rows"]] = arrays["chooser_weights"]
-                ranker = Ranker(document["ranker_size"])
-                ranker.weights[arrays["ranker_cells"]] = arrays["ranker_weights"]
+                return cls._from(document, arrays)
         except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
             raise BadAdapter(f"adapter file {path} cannot be read ({error}): fit it again") from error
+
+    @classmethod
+    def _from(cls, document: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> "Adapter":
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r}, not {FORMAT}")
+        chooser = Chooser(*document["chooser_shape"])
+        chooser.weights[arrays["chooser_rows"]] = arrays["chooser_weights"]
+        ranker = Ranker(document["ranker_size"])
+        ranker.weights[arrays["ranker_cells"]] = arrays["ranker_weights"]
         known = {
-            path_: Knowledge(frozenset(each["shapes"]), tuple(each["constants"]))
-            for path_, each in document["known"].items()
+            slot: Knowledge(frozenset(each["shapes"]), tuple(each["constants"]))
+            for slot, each in document["known"].items()
         }
         replies = [(list(indices), text) for indices, text in document["replies"]]
         return cls(document["classes"], chooser, ranker, known, replies, document["facts"])

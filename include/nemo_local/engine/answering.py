@@ -1,5 +1,6 @@
 """Answers a chat-completion request: which tool, if any, with which arguments, or which text.
- One path for all. Likeness to the schemas is what a model brings (base); examples in the prompt add votes
+
+One path for all. Likeness to the schemas is what a model brings (base); examples in the prompt add votes
 and a ranker taught on them (ICL); an adapter brings learnt weights (customized). Only the request is looked
 at.
 """
@@ -125,12 +126,9 @@ def _learnt(
             return None, None, ""
         if name[:1] == "=" and not must:
             return None, None, name[1:]
-    if tools and (
-        must or NO_TOOL not in adapter.classes
-    ):  # only tools that the training never saw are offered
-        arguments, tool = _unlearnt(view, tools, must)
-        return arguments, tool, ""
-    return None, None, ""
+    if not tools:
+        return None, None, ""
+    return *_unlearnt(view, tools, must), ""  # only tools that the training never saw are offered
 
 
 def _call_id(request: Mapping[str, Any], name: str, arguments: str) -> str:
@@ -140,8 +138,9 @@ def _call_id(request: Mapping[str, Any], name: str, arguments: str) -> str:
 
 def answer(request: Mapping[str, Any], capacity: Capacity, adapter: Adapter | None = None) -> dict[str, Any]:
     """The assistant message that answers a chat-completion body; its tool arguments are a JSON string.
-     Deterministic in the request, the capacity and the adapter; never fails on an odd request: what cannot be
-    read counts as absent.
+
+    Deterministic in the request, the capacity and the adapter; never fails on an odd request: what cannot
+    be read counts as absent.
     """
     conversation = read_request(request)
     view = look(conversation, capacity)

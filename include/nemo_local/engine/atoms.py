@@ -1,6 +1,7 @@
 """Values that stand in a message: ids, dates, numbers, names, the leaves of JSON results.
- Every message is harvested once and cached by its text: consecutive requests of a conversation share all
-but the last.
+
+Every message is harvested once and cached by its text: consecutive requests of a conversation share all but
+the last.
 """
 
 import json
@@ -16,7 +17,8 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _TOKEN = re.compile(
     r"""(?P<email>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)
     |(?P<date>\b\d{4}-\d{2}-\d{2}\b)
-    |(?P<month>\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\ \d{1,2}(?:st|nd|rd|th)?(?:,?\ \d{4})?)\b
+    |(?P<month>\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?
+        \ \d{1,2}(?:st|nd|rd|th)?(?:,?\ \d{4})?)\b
     |(?P<id>\#?\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z0-9][\w-]*\w\b|\b[a-z]+(?:_[a-z]+)+\b|\#\d+)
     |(?P<upper>\b[A-Z]{2,8}\b)
     |(?P<number>-?\d{1,3}(?:,\d{3})+(?:\.\d+)?|-?\d+(?:\.\d+)?)
@@ -26,9 +28,12 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _YEAR = re.compile(r"\b(20\d\d)-\d\d-\d\d\b")
-_NUMERIC = re.compile(r"-?\d+(?:\.\d+)?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_DATETIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}.*")
+_WHOLE_SHAPES = (
+    (re.compile(r"-?\d+(?:\.\d+)?"), "num"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}"), "date"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}.*"), "datetime"),
+    (re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+"), "email"),
+)
 _RUNS = (
     (re.compile(r"[A-Z]{2,}|[A-Z](?![a-z])"), "\1"),
     (re.compile(r"[A-Z][a-z]+"), "N"),
@@ -38,8 +43,9 @@ _RUNS = (
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """One value and where it stood. `path`: JSON keys with `[]` for lists, "" in prose; `before`: the word
-    before.
+    """One value and where it stood.
+
+    `path`: JSON keys with `[]` for lists, "" in prose; `before`: the word before.
 
     `row` tells the JSON object, or the line of prose, that it shares with its neighbours.
     """
@@ -77,17 +83,10 @@ class Harvest:
 
 @lru_cache(maxsize=65536)
 def shape_of(value: str) -> str:
-    """What a string looks like: `email`, `date`, `num`, `X6` (upper case and digits, by length), `a_a_0`,
-    `phrase`.
-    """
-    if _NUMERIC.fullmatch(value):
-        return "num"
-    if _DATE.fullmatch(value):
-        return "date"
-    if _DATETIME.fullmatch(value):
-        return "datetime"
-    if "@" in value and "." in value.rpartition("@")[2] and " " not in value:
-        return "email"
+    """What a string looks like: `email`, `date`, `num`, `phrase`, `X6` (capitals and digits), `a_a_0`."""
+    for pattern, shape in _WHOLE_SHAPES:
+        if pattern.fullmatch(value):
+            return shape
     if value.isascii() and value.isalnum() and value == value.upper() and len(value) <= 16:
         return f"X{len(value)}"
     if any(c.isspace() for c in value):
@@ -151,7 +150,7 @@ def _leaf(value: Any, path: str, key: str, harvest: Harvest, row: int) -> None:
         harvest.add(Atom(value, shape, fine_shape(str(value)), path, key, 0, harvest.size, row))
 
 
-def _json(value: Any, path: str, key: str, depth: int, harvest: Harvest, row: int = 0) -> None:
+def _json(value: Any, path: str, key: str, depth: int, harvest: Harvest, *, row: int = 0) -> None:
     if depth > 12:
         return
     if isinstance(value, dict):
@@ -163,16 +162,16 @@ def _json(value: Any, path: str, key: str, depth: int, harvest: Harvest, row: in
             if sum(map(str.isdigit, name)) >= 3:  # {"credit_card_7721": {...}}: the key is data
                 short = "*"
                 _leaf(name, f"{path}.*", key, harvest, row)
-            _json(inner, f"{path}.{short}" if path else short, short, depth + 1, harvest, row)
+            _json(inner, f"{path}.{short}" if path else short, short, depth + 1, harvest, row=row)
     elif isinstance(value, list):
         harvest.lists.append((path, value))
         for inner in value:
-            _json(inner, path + "[]", key, depth + 1, harvest, row)
+            _json(inner, path + "[]", key, depth + 1, harvest, row=row)
     else:
         _leaf(value, path, key, harvest, row)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def harvest(text: str, year: str = "2024") -> Harvest:
     """What stands in a message. `year` completes dates such as "May 20th"."""
     found = Harvest()

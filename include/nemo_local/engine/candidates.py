@@ -1,5 +1,6 @@
 """The values that could fill an argument, each with what is known about where it stands.
- A candidate carries feature codes (for learnt weights) and a prior: the likeness of its surroundings to the
+
+A candidate carries feature codes (for learnt weights) and a prior: the likeness of its surroundings to the
 schema, which is all that a model knows that has never seen the workload.
 """
 
@@ -22,14 +23,14 @@ class _Absent:
 
 
 ABSENT = _Absent()
+# What stands in the conversation must be this likely to be meant before an optional argument is given.
+_ABSENT, _ABSENT_CHOICE = 1.9, 1.3
 _BACK = (0, 1, 2, 3, 3, 4, 4, 4, 4, 5)
 
 
 @dataclass(slots=True)
 class Candidate:
-    """A value, its feature codes, its prior, and where it was met first (newest): turns back, path, order
-    there.
-    """
+    """A value, its feature codes, its prior, and where it stands newest: turns back, path, order there."""
 
     value: Any
     prior: float = 0.0
@@ -59,8 +60,9 @@ def _parameter(slot: Slot) -> str:
 
 
 def _occurrences(slot: Slot, view: View, shapes: frozenset[str]) -> Iterator[tuple[Seen, str, Atom]]:
-    """Atoms that fit, newest turn first, in reading order within a turn. Arguments of earlier calls are
-    read too.
+    """Atoms that fit, newest turn first, in reading order within a turn.
+
+    Arguments of earlier calls are read too.
     """
     for seen in view.seen:
         values = seen.values
@@ -203,9 +205,7 @@ def _structured(slot: Slot, view: View) -> dict[str, Candidate]:
 
 
 def _relate(slot: Slot, view: View, taken: dict[str, Taken], found: dict[str, Candidate]) -> None:
-    """Features of a candidate among its like: used before, taken by another argument, its rank where it
-    stood.
-    """
+    """Features of a candidate among its like: used before, taken by another argument, its rank there."""
     used = view.used.get((_tool_of(slot), _parameter(slot)), set())
     named = view.used_names.get(slot.name, set())
     places: dict[tuple[int, str, bool], int] = {}
@@ -243,5 +243,5 @@ def candidates_for(slot: Slot, view: View, taken: dict[str, Taken]) -> list[Cand
     _relate(slot, view, taken, found)
     ordered = [found[key] for key in sorted(found)]
     if not slot.required:
-        ordered.append(Candidate(ABSENT, 1.9, [code("absent")]))
+        ordered.append(Candidate(ABSENT, _ABSENT_CHOICE if slot.choices else _ABSENT, [code("absent")]))
     return ordered

@@ -1,5 +1,6 @@
 """How much a model of a given size can do.
- One number drives everything: the parameters in billions, read from the model's name. Every field of
+
+One number drives everything: the parameters in billions, read from the model's name. Every field of
 `Capacity` grows (or stays) with it, so that a bigger model never has less to work with than a smaller one.
 """
 
@@ -30,11 +31,13 @@ _MILLIONS = re.compile(r"(?<![a-z0-9.])(\d{2,4})m(?![a-z0-9])")
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """What a model of this size may use.
-     `features`: buckets for learnt text features. `turns_read`: newest turns of a conversation that are read.
-    `words_read`: newest words of each turn that count. `word_pairs`: whether pairs of words are features.
-    `examples_used`: examples in a prompt that are attended to. `candidates`: values weighed for one argument.
-    `max_examples`: training rows kept. `gpus`: 80 GB GPUs that it needs. `simulated_latency_ms_per_token`: made
-    up, in proportion to the square root of the size; nothing waits for it.
+
+    `features`: buckets for learnt text features. `turns_read`: newest turns of a conversation that are
+    read. `words_read`: newest words of each turn that count. `word_pairs`: whether pairs of words are
+    features. `examples_used`: examples in a prompt that are attended to. `candidates`: values weighed for
+    one argument. `max_examples`: training rows kept. `gpus`: 80 GB GPUs that it needs.
+    `simulated_latency_ms_per_token`: made up, in proportion to the square root of the size; nothing waits
+    for it.
     """
 
     parameters_billion: float

@@ -1,12 +1,13 @@
 """A chat-completion request as the models read it.
- The wire is forgiving: contents may be null, strings or lists of parts, arguments may be JSON strings or
+
+The wire is forgiving: contents may be null, strings or lists of parts, arguments may be JSON strings or
 objects, and whatever is none of it is read as empty. Examples that stand in the prompt as turns (user,
 assistant with its calls, a short tool message, then the next user turn) are told apart from the
 conversation itself.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -26,8 +27,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message. `text` is cut to the newest 20,000 characters; `tool` names who answered, on a tool
-    turn.
+    """One message.
+
+    `text` is cut to the newest 20,000 characters; `tool` names who answered, on a tool turn.
     """
 
     role: str
@@ -38,8 +40,11 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tool:
-    """An offered function. `properties` maps parameter names to their schemas; all are plain dictionaries.
-    Tools of equal requests are the same objects."""
+    """An offered function.
+
+    `properties` maps parameter names to their schemas; all are plain dictionaries. Tools of equal requests
+    are the same objects.
+    """
 
     name: str
     description: str
@@ -58,9 +63,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A request, read: instructions, examples in the prompt, the conversation's own turns, the offered
-    tools.
-    """
+    """A request, read: instructions, examples in the prompt, the conversation's own turns, tools offered."""
 
     system: str
     turns: tuple[Turn, ...]
@@ -153,7 +156,8 @@ def read_turns(messages: Any) -> tuple[str, list[Turn]]:
         if role in ("system", "developer"):
             system.append(text)
         elif role == "assistant":
-            for entry in message.get("tool_calls") or []:
+            made = message.get("tool_calls")
+            for entry in made if isinstance(made, list) else []:
                 if isinstance(entry, Mapping) and isinstance(entry.get("id"), str):
                     callers[entry["id"]] = str(_mapping(entry.get("function")).get("name") or "")
             turns.append(Turn("assistant", text, calls_of(message)))
@@ -166,9 +170,7 @@ def read_turns(messages: Any) -> tuple[str, list[Turn]]:
 
 
 def _neutral_results(segment: list[Turn]) -> tuple[str, ...] | None:
-    """The texts of the tool messages that end a segment after an assistant's calls, where they are short
-    and no data; None otherwise.
-    """
+    """The tool messages that end a segment after an assistant's calls; None unless short and no data."""
     end = len(segment)
     while end and segment[end - 1].role == "tool":
         end -= 1
@@ -182,10 +184,11 @@ def _neutral_results(segment: list[Turn]) -> tuple[str, ...] | None:
 
 def _split_examples(turns: list[Turn]) -> tuple[list[Example], list[Turn]]:
     """The examples at the start, and the conversation after them.
-     An example is what follows one user turn, up to an answer. One that answers with calls ends in neutral tool
-    results and the next user turn, where a real agent would have gone on from the results: that tells examples
-    apart. One that answers in text is known by an example with calls after it; after the last of those it
-    cannot be told from the conversation's own beginning, and is left there.
+
+    An example is what follows one user turn, up to an answer. One that answers with calls ends in neutral
+    tool results and the next user turn, where a real agent would have gone on from the results: that tells
+    examples apart. One that answers in text is known by an example with calls after it; after the last of
+    those it cannot be told from the conversation's own beginning, and is left there.
     """
     starts = [position for position, turn in enumerate(turns) if turn.role == "user"]
     if len(starts) < 2 or starts[0] != 0:
@@ -223,14 +226,3 @@ def read_row(row: Mapping[str, Any]) -> tuple[Conversation, Turn] | None:
     return read_request({"messages": messages[:-1], "tools": row.get("tools")}), Turn(
         "assistant", text, calls
     )
-
-
-def own_examples(turns: Iterable[Turn]) -> list[Example]:
-    """The conversation's own earlier calls, each with the turns that stood before it."""
-    seen: list[Turn] = []
-    found: list[Example] = []
-    for turn in turns:
-        if turn.role == "assistant" and turn.calls:
-            found.append(Example(tuple(seen), turn.calls))
-        seen.append(turn)
-    return found

@@ -111,7 +111,8 @@ def _shapes(view: View) -> list[str]:
 
 def features_of(view: View, buckets: int) -> Row:
     """Distinct feature indices in 0..buckets-1, sorted, and their values; never empty.
-     What happened (calls, results, shapes of values) and what was said each have the Euclidean norm given by
+
+    What happened (calls, results, shapes of values) and what was said each have the Euclidean norm given by
     their share, however many features they are: long turns do not drown the rest.
     """
     names = _history(view) + _shapes(view)

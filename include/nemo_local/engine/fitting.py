@@ -1,7 +1,8 @@
 """Customization: fits an adapter on training rows, epoch by epoch, with real losses.
- What matters, and how: `epochs` (passes over the rows), `learning_rate` and `batch_size` (size and number
-of the steps), `adapter_dim` and the model's capacity (feature buckets, turns and words read), and the
-amount of data.
+
+What matters, and how: `epochs` (passes over the rows), `learning_rate` and `batch_size` (size and number of
+the steps), `adapter_dim` and the model's capacity (feature buckets, turns and words read), and the amount
+of data.
 """
 
 import math
@@ -74,9 +75,7 @@ def _epoch(
 
 
 def _round(model: tuple[Chooser, Ranker]) -> None:
-    """To what the file holds, so that an adapter answers the same before it is saved and after it is
-    loaded.
-    """
+    """To the precision of the file, so that a loaded adapter answers as the one that was saved."""
     for part in model:
         part.weights = part.weights.astype(np.float32).astype(np.float64)
 
@@ -89,41 +88,25 @@ def _replies(lessons: list[Lesson]) -> list[tuple[list[int], str]]:
     return [(indices, text) for text, indices in kept.items()]
 
 
-def fit(
-    train_rows: Iterable[Mapping[str, Any]],
-    val_rows: Iterable[Mapping[str, Any]],
-    capacity: Capacity,
+def _train(
+    lessons: tuple[list[Lesson], list[Lesson]],
+    model: tuple[Chooser, Ranker],
+    classes: list[str],
     hyperparameters: Hyperparameters,
     on_epoch: Callable[[EpochReport], bool],
-) -> Adapter:
-    """Fits an adapter on rows `{"messages": [..., assistant], "tools"?: [...]}`.
-     `on_epoch` is told of every epoch and returns whether to go on. Raises NoTrainingRows where no row ends in
-    an assistant's answer, TrainingCancelled where `on_epoch` returned False. Equal input gives an equal
-    adapter.
-    """
-    train = read_rows(train_rows, capacity.max_examples)
-    if not train:
-        raise NoTrainingRows(
-            "the training file has no usable row: each must have `messages` whose last one is an assistant message "
-            "with text or tool calls"
-        )
-    buckets = min(capacity.features, BUCKETS_PER_DIM * hyperparameters.adapter_dim)
-    ranker = Ranker(buckets * 4)
-    known, labels = knowledge_of(train), labels_in(train)
-    lessons = lessons_of(train, capacity, known, ranker, buckets, labels)
-    validation = lessons_of(read_rows(val_rows, _VALIDATION_ROWS), capacity, known, ranker, buckets, labels)
-    classes = sorted({lesson.label for lesson in lessons}, key=lambda label: (label != NO_TOOL, label))
+) -> list[list[float | None]]:
+    """All epochs over (training, validation) lessons; returns both losses of each."""
+    train, validation = lessons
     index = {label: position for position, label in enumerate(classes)}
-    model = Chooser(buckets, len(classes)), ranker
-    steps = math.ceil(len(lessons) / hyperparameters.batch_size)
+    steps = math.ceil(len(train) / hyperparameters.batch_size)
     shuffler = random.Random(hyperparameters.seed)
-    order = list(range(len(lessons)))
+    order = list(range(len(train)))
     losses: list[list[float | None]] = []
     for epoch in range(1, hyperparameters.epochs + 1):
         shuffler.shuffle(order)
-        train_loss = _epoch(lessons, order, model, index, hyperparameters)
+        train_loss = _epoch(train, order, model, index, hyperparameters)
         val_loss = (
-            _chooser_loss(validation, index, model[0]) + _ranker_loss(validation, ranker)
+            _chooser_loss(validation, index, model[0]) + _ranker_loss(validation, model[1])
             if validation
             else None
         )
@@ -133,6 +116,37 @@ def fit(
             raise TrainingCancelled(
                 f"the training was cancelled after epoch {epoch} of {hyperparameters.epochs}"
             )
+    return losses
+
+
+def fit(
+    train_rows: Iterable[Mapping[str, Any]],
+    val_rows: Iterable[Mapping[str, Any]],
+    capacity: Capacity,
+    hyperparameters: Hyperparameters,
+    on_epoch: Callable[[EpochReport], bool],
+) -> Adapter:
+    """Fits an adapter on rows `{"messages": [..., assistant], "tools"?: [...]}`.
+
+    `on_epoch` is told of every epoch and returns whether to go on. Raises NoTrainingRows where no row ends
+    in an assistant's answer, TrainingCancelled where `on_epoch` returned False. Equal input gives an equal
+    adapter.
+    """
+    train = read_rows(train_rows, capacity.max_examples)
+    if not train:
+        raise NoTrainingRows(
+            "the training file has no usable row: each must have `messages` whose last one is an assistant "
+            "message with text or tool calls"
+        )
+    buckets = min(capacity.features, BUCKETS_PER_DIM * hyperparameters.adapter_dim)
+    ranker = Ranker(buckets * 4)
+    known, labels = knowledge_of(train), labels_in(train)
+    learnt: Any = {"known": known, "ranker": ranker, "buckets": buckets, "labels": labels}
+    lessons = lessons_of(train, capacity, **learnt)
+    validation = lessons_of(read_rows(val_rows, _VALIDATION_ROWS), capacity, **learnt)
+    classes = sorted({lesson.label for lesson in lessons}, key=lambda label: (label != NO_TOOL, label))
+    model = Chooser(buckets, len(classes)), ranker
+    losses = _train((lessons, validation), model, classes, hyperparameters, on_epoch)
     _round(model)
     facts = {
         "rows": len(lessons),

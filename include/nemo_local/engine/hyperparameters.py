@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """As NeMo Customizer names them. `learning_rate` 1e-4 is an ordinary step; `adapter_dim` bounds what
-    can be learnt (128 feature buckets for each). Raises ValueError for what cannot be used.
+    """As NeMo Customizer names them.
+
+    `learning_rate` 1e-4 is an ordinary step; `adapter_dim` bounds what can be learnt (128 feature buckets
+    for each). Raises ValueError for what cannot be used.
     """
 
     epochs: int = 3
@@ -27,8 +29,10 @@ class Hyperparameters:
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """After epoch `epoch` of `epochs` (from 1). Losses are mean log losses in nats: the training loss as
-    met while learning, the validation loss after the epoch, None without validation rows.
+    """After epoch `epoch` of `epochs` (from 1).
+
+    Losses are mean log losses in nats: the training loss as met while learning, the validation loss after
+    the epoch, None without validation rows.
     """
 
     epoch: int

@@ -1,5 +1,6 @@
 """Learning in context: a few steps of the same linear model on the examples that stand in the prompt.
- Examples are those put at the start of the prompt and the conversation's own earlier answers. Nothing is
+
+Examples are those put at the start of the prompt and the conversation's own earlier answers. Nothing is
 kept: the weights live for one answer.
 """
 
@@ -49,12 +50,12 @@ def _own_answers(turns: tuple[Turn, ...]) -> list[Example]:
 def lessons_in(view: View) -> list[InContext]:
     """Examples that the model attends to: the last ones put in the prompt, and its newest own answers.
 
-    Answers on the way within an example count as the conversation's own earlier answers do.
+    The newest answer on the way within an example counts as an example too.
     """
     capacity, conversation = view.capacity, view.conversation
     weighted: list[tuple[Example, float]] = []
     for example in conversation.examples[-capacity.examples_used :]:
-        weighted += [(inner, _ON_THE_WAY_WEIGHT) for inner in _own_answers(example.turns)[-2:]]
+        weighted += [(inner, _ON_THE_WAY_WEIGHT) for inner in _own_answers(example.turns)[-1:]]
         weighted.append((example, 1.0))
     own = _own_answers(conversation.turns[-capacity.turns_read :])[-max(2, capacity.examples_used // 2) :]
     weighted += [(example, _OWN_WEIGHT) for example in own]
@@ -69,8 +70,10 @@ def lessons_in(view: View) -> list[InContext]:
 
 
 def _priors(view: View) -> np.ndarray:
-    """Scores before any example: likeness to the schemas, less for what was called since the user spoke; calling
-    nothing gains with every call made since then, and where nothing is alike.
+    """Scores before any example.
+
+    Tools score by likeness, less when they were called since the user spoke; calling nothing gains with every
+    call made since then, and where nothing is alike.
     """
     since = Counter[str]()
     for seen in view.seen:
@@ -97,30 +100,31 @@ def _dense(rows: list[Row]) -> np.ndarray:
     return matrix
 
 
+def _learnt(rows: np.ndarray, before: np.ndarray, labels: list[int], weights: np.ndarray) -> np.ndarray:
+    """Weights (features, classes) after a few steps. Few examples are trusted little: they move them less."""
+    learnt = np.zeros((rows.shape[1], before.shape[1]))
+    squares = np.full_like(learnt, 1e-6)
+    amount = float(weights.sum())
+    rate = _RATE * amount / (amount + _EXAMPLES_TO_TRUST)
+    for _ in range(_STEPS):
+        chances = softmax(rows @ learnt + before)
+        chances[np.arange(len(labels)), labels] -= 1.0
+        slopes = rows.T @ (chances * weights[:, None] / len(labels))
+        squares += slopes**2
+        learnt -= rate * slopes / np.sqrt(squares)
+    return learnt
+
+
 def preferences(view: View, lessons: list[InContext]) -> dict[str, float]:
     """A score for each offered tool, and for `NO_TOOL`: likeness, and what the examples taught beyond it."""
     names = [*(tool.name for tool in view.conversation.tools), NO_TOOL]
     position = {name: n for n, name in enumerate(names)}
-    usable = [
-        lesson for lesson in lessons if not lesson.answer.calls or lesson.answer.calls[0].name in position
-    ]
-    priors = _priors(view)
+    told = [(each, each.answer.calls[0].name if each.answer.calls else NO_TOOL) for each in lessons]
+    usable = [(each, position[name]) for each, name in told if name in position]
+    scores = _priors(view)
     if usable:
-        matrix = _dense([features_of(each, _BUCKETS) for each in [*(lesson.view for lesson in usable), view]])
-        before = np.stack([_priors(lesson.view) for lesson in usable])
-        labels = [
-            position[lesson.answer.calls[0].name if lesson.answer.calls else NO_TOOL] for lesson in usable
-        ]
-        shares = np.array([[lesson.weight] for lesson in usable]) / len(usable)
-        weights = np.zeros((matrix.shape[1], len(names)))
-        squares = np.full_like(weights, 1e-6)
-        amount = sum(lesson.weight for lesson in usable)
-        rate = _RATE * amount / (amount + _EXAMPLES_TO_TRUST)
-        for _ in range(_STEPS):
-            chances = softmax(matrix[:-1] @ weights + before)
-            chances[np.arange(len(labels)), labels] -= 1.0
-            slopes = matrix[:-1].T @ (chances * shares)
-            squares += slopes**2
-            weights -= rate * slopes / np.sqrt(squares)
-        priors = priors + matrix[-1] @ weights
-    return dict(zip(names, priors.tolist(), strict=True))
+        matrix = _dense([features_of(each, _BUCKETS) for each in [*(each.view for each, _ in usable), view]])
+        before = np.stack([_priors(each.view) for each, _ in usable])
+        weights = np.array([each.weight for each, _ in usable])
+        scores = scores + matrix[-1] @ _learnt(matrix[:-1], before, [label for _, label in usable], weights)
+    return dict(zip(names, scores.tolist(), strict=True))

@@ -24,9 +24,7 @@ _LABEL_CHARS = 60
 
 @dataclass(slots=True)
 class Choice:
-    """A list of candidates with the right one: indices and starts for the ranker, priors, position of the
-    answer.
-    """
+    """A list of candidates: indices and starts for the ranker, priors, and the position of the right one."""
 
     rows: tuple[np.ndarray, np.ndarray]
     priors: np.ndarray
@@ -134,9 +132,7 @@ def _knowledge(counts: Counter[Any]) -> Knowledge:
 
 
 def choices_of(view: View, answer: Turn, known: Mapping[str, Knowledge], ranker: Ranker) -> list[Choice]:
-    """The choices behind an answer's arguments; those whose value stands nowhere teach nothing and are left
-    out.
-    """
+    """The choices behind an answer's arguments; values that stand nowhere teach nothing and are left out."""
     tools = {tool.name: tool for tool in view.conversation.tools}
     made: list[Choice] = []
     for call in answer.calls:
@@ -161,6 +157,7 @@ def choices_of(view: View, answer: Turn, known: Mapping[str, Knowledge], ranker:
 def lessons_of(
     rows: list[tuple[Conversation, Turn]],
     capacity: Capacity,
+    *,
     known: Mapping[str, Knowledge],
     ranker: Ranker,
     buckets: int,

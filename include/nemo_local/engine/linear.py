@@ -1,5 +1,6 @@
 """Two linear models over hashed features, both fitted by Adagrad (Duchi et al., JMLR 12, 2011) on log loss.
- `Chooser` picks one of a few classes (multinomial logistic regression); `Ranker` picks one of a list of
+
+`Chooser` picks one of a few classes (multinomial logistic regression); `Ranker` picks one of a list of
 candidates (conditional logit, McFadden 1974), starting from each candidate's prior. Both are deterministic.
 """
 
@@ -44,8 +45,9 @@ class Chooser:
         return np.asarray(np.add.reduceat(self.weights[indices] * values[:, None], starts, axis=0))
 
     def learn(self, rows: Rows, labels: np.ndarray, rate: float, decay: float) -> float:
-        """One step on a batch; returns its mean log loss before the step. `decay` pulls touched weights to
-        0.
+        """One step on a batch; returns its mean log loss before the step.
+
+        `decay` pulls touched weights to 0.
         """
         indices, values, starts = rows
         lengths = np.diff(np.append(starts, len(indices)))

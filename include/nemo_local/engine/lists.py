@@ -1,6 +1,4 @@
-"""Lists and objects that could fill an argument: from JSON results, earlier calls, and rows put together
-from prose.
-"""
+"""Lists and objects that could fill an argument: from JSON results, earlier calls, and prose."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from include.nemo_local.engine.view import Seen, View, key_of
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a structure stands. `said`: the share of its strings that the newest prose mentions, 0..1."""
+    """Where a structure stands. `said`: the share of its strings in the newest prose, 0..1."""
 
     source: str
     path: str
@@ -24,7 +22,7 @@ class Place:
 
 
 def project(value: Any, slot: Slot) -> dict[str, Any] | None:
-    """An object cut down to the slot's properties; None where a required one is missing or of another type."""
+    """An object cut down to the slot's properties; None where a required one is missing or misfits."""
     if not isinstance(value, dict) or not slot.inner:
         return None
     out: dict[str, Any] = {}
@@ -84,9 +82,7 @@ def _fitting(seen: Seen, slot: Slot) -> list[Atom]:
 
 
 def _from_prose(seen: Seen, item: Slot, older: list[Seen]) -> list[dict[str, Any]]:
-    """Rows around the values of the first property; the others take the nearest value, then one of older
-    turns.
-    """
+    """Rows around the values of the first property; the others take the nearest value, or an older one."""
     needed = [inner for inner in item.inner if inner.required or not item.inner[0].required]
     if not needed or not needed[0].shapes:
         return []
@@ -113,41 +109,50 @@ def _called(view: View, slot: Slot) -> Iterator[Any]:
             yield call.arguments[slot.name]
 
 
+def _lists_in_prose(seen: Seen, item: Slot, view: View, prose: set[str]) -> Iterator[tuple[Place, list[Any]]]:
+    rows: list[Any]
+    if item.kind == "object":
+        rows = _from_prose(seen, item, view.seen[seen.back + 1 : seen.back + 9])[:6]
+    else:
+        rows = list(dict.fromkeys(coerce(atom.value, item.kind) for atom in _fitting(seen, item)))[:6]
+    source = seen.turn.role[0]
+    if rows:
+        yield Place(source, "", seen.back, 0, False, _said(rows, prose)), rows
+    for order, row in enumerate(rows[:4] if len(rows) > 1 else []):
+        yield Place(f"{source}1", "", seen.back, order, False, _said(row, prose)), [row]
+
+
+def _lists_in_json(seen: Seen, slot: Slot, prose: set[str]) -> Iterator[tuple[Place, list[Any]]]:
+    for order, (path, values) in enumerate(seen.values.lists[:60]):
+        if found := _rows(values, slot.inner[0]):
+            named = path.rpartition(".")[2].replace("[]", "") == slot.name
+            yield Place("t", path, seen.back, order, named, _said(found, prose)), found
+            for row in found[:6] if len(found) > 1 else []:
+                if (said := _said(row, prose)) > 0:
+                    yield Place("t1", path, seen.back, order, named, said), [row]
+
+
 def list_values(slot: Slot, view: View) -> Iterator[tuple[Place, list[Any]]]:
-    """Lists for an array argument, newest first: prose, JSON lists, single members of them, earlier
-    arguments.
+    """Lists for an array argument.
+
+    Earlier arguments come first; then, newest turn first, rows of prose, JSON lists, and their members
+    that are spoken of.
     """
     if not slot.inner:
         return
-    item = slot.inner[0]
     prose = _prose_keys(view)
     for value in _called(view, slot):
-        if isinstance(value, list) and (rows := _rows(value, item)):
+        if isinstance(value, list) and (rows := _rows(value, slot.inner[0])):
             yield Place("c", slot.name, 3, 0, True, _said(rows, prose)), rows
-    for index, seen in enumerate(view.seen):
-        if not seen.values.is_json:
-            if item.kind == "object":
-                rows = _from_prose(seen, item, view.seen[index + 1 : index + 9])[:6]
-            else:
-                rows = list(dict.fromkeys(coerce(a.value, item.kind) for a in _fitting(seen, item)))[:6]
-            if rows:
-                yield Place(seen.turn.role[0], "", seen.back, 0, False, _said(rows, prose)), rows
-            for order, row in enumerate(rows[:4] if len(rows) > 1 else []):
-                yield Place(seen.turn.role[0] + "1", "", seen.back, order, False, _said(row, prose)), [row]
-            continue
-        for order, (path, values) in enumerate(seen.values.lists[:60]):
-            if found := _rows(values, item):
-                named = path.rpartition(".")[2].replace("[]", "") == slot.name
-                yield Place("t", path, seen.back, order, named, _said(found, prose)), found
-                for row in found[:6] if len(found) > 1 else []:
-                    if (said := _said(row, prose)) > 0:
-                        yield Place("t1", path, seen.back, order, named, said), [row]
+    for seen in view.seen:
+        if seen.values.is_json:
+            yield from _lists_in_json(seen, slot, prose)
+        else:
+            yield from _lists_in_prose(seen, slot.inner[0], view, prose)
 
 
 def object_values(slot: Slot, view: View) -> Iterator[tuple[Place, dict[str, Any]]]:
-    """Objects for an object argument: earlier arguments, then objects of JSON results that have its
-    properties.
-    """
+    """Objects for an object argument: earlier arguments, then those of JSON results, then prose."""
     prose = _prose_keys(view)
     for value in _called(view, slot):
         if (fitting := project(value, slot)) is not None:

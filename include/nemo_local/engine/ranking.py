@@ -1,6 +1,4 @@
-"""How like the offered tools are to what is being talked about: BM25 over names, descriptions and
-parameters.
-"""
+"""How like the offered tools are to what is talked about: BM25 over names, descriptions, parameters."""
 
 import math
 from collections import Counter

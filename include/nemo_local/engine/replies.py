@@ -11,7 +11,8 @@ from include.nemo_local.engine.view import View
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _LABELS = re.compile(
-    r"(?:labels?|categor(?:y|ies)|classes|intents?|one of|either)[^:\n]{0,60}:\s*(.+?)(?:\n\s*\n|[.](?:\s|$)|$)",
+    r"(?:labels?|categor(?:y|ies)|classes|intents?|one of|either)[^:\n]{0,60}:"
+    r"\s*(.+?)(?:\n\s*\n|[.](?:\s|$)|$)",
     re.IGNORECASE | re.DOTALL,
 )
 _SPLIT = re.compile(r"\s*(?:,|;|\||\n|\bor\b|\band\b)\s*")

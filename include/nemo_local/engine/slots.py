@@ -8,7 +8,7 @@ from typing import Any
 
 from include.nemo_local.engine.atoms import fine_shape, shape_of
 from include.nemo_local.engine.conversation import Tool
-from include.nemo_local.engine.text import code, name_words, words
+from include.nemo_local.engine.text import code, name_words
 
 _QUOTED = re.compile(r"'([^'\n]{1,40})'|\"([^\"\n]{1,40})\"|\u201c([^\u201d\n]{1,40})\u201d|`([^`\n]{1,40})`")
 _FORMATS = {"YYYY-MM-DD": "2024-01-01", "yyyy-mm-dd": "2024-01-01"}
@@ -34,8 +34,9 @@ MAX_DEPTH = 4
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One argument of one tool. `path` is `tool.parameter` with dots for nested ones, `[]` for members of
-    lists.
+    """One argument of one tool.
+
+    `path` is `tool.parameter` with dots for nested ones, `[]` for members of lists.
     """
 
     path: str
@@ -45,7 +46,6 @@ class Slot:
     shapes: frozenset[str]
     fines: frozenset[int]
     choices: tuple[Any, ...]
-    about: frozenset[str]
     free: bool
     inner: tuple["Slot", ...] = field(default=())
     constants: tuple[Any, ...] = ()
@@ -106,17 +106,23 @@ def _slot(path: str, name: str, schema: dict[str, Any], required: bool, depth: i
             for key, value in schema["properties"].items()
         )
     shapes = {"num"} if kind in ("number", "integer") else {shape_of(hint) for hint in hints}
+    prose_name = bool(_FREE_NAMES & set(name.lower().split("_")))
     return Slot(
-        path, name, kind, required, frozenset(shapes), frozenset(fine_shape(hint) for hint in hints), choices,
-        frozenset(name_words(name)) | frozenset(words(str(schema.get("description") or ""))),
-        kind == "string" and not choices and (bool(_FREE_NAMES & set(name.lower().split("_"))) or "phrase" in shapes),
-        inner,
-    )  # fmt: skip
+        path=path,
+        name=name,
+        kind=kind,
+        required=required,
+        shapes=frozenset(shapes),
+        fines=frozenset(fine_shape(hint) for hint in hints),
+        choices=choices,
+        free=kind == "string" and not choices and (prose_name or "phrase" in shapes),
+        inner=inner,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """What was learnt about a slot besides weights: shapes that its values had, and values that came often."""
+    """What was learnt about a slot besides weights: shapes that its values had, and frequent values."""
 
     shapes: frozenset[str] = frozenset()
     constants: tuple[Any, ...] = ()

@@ -1,5 +1,6 @@
 """Words, shapes and hashes: what the models see of a text.
- Everything is a 32-bit integer derived with CRC-32, so that features need no vocabulary and are the same in
+
+Everything is a 32-bit integer derived with CRC-32, so that features need no vocabulary and are the same in
 every process and on every machine.
 """
 
@@ -14,73 +15,14 @@ _WORD = re.compile(r"[^\W_]+(?:'[a-z]+)?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SUFFIXES = ("ations", "ation", "ings", "ing", "ies", "ied", "ed", "es", "s")
 STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "can",
-        "could",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "i",
-        "i'd",
-        "i'll",
-        "i'm",
-        "i've",
-        "if",
-        "in",
-        "is",
-        "it",
-        "it's",
-        "its",
-        "just",
-        "me",
-        "my",
-        "of",
-        "on",
-        "or",
-        "our",
-        "please",
-        "so",
-        "some",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "up",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "which",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
-)
+    {
+        "a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "do", "does",
+        "for", "from", "had", "has", "have", "i", "i'd", "i'll", "i'm", "i've", "if", "in", "is", "it",
+        "it's", "its", "just", "me", "my", "of", "on", "or", "our", "please", "so", "some", "such",
+        "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "to", "up",
+        "was", "we", "were", "what", "when", "which", "will", "with", "would", "you", "your",
+    }
+)  # fmt: skip
 MASK = 0xFFFFFFFF
 
 

@@ -1,6 +1,4 @@
-"""What a model of some capacity sees of a request: its newest turns, their values, and what was called
-before.
-"""
+"""What a model of some capacity sees of a request: newest turns, their values, earlier calls."""
 
 import json
 from collections import Counter
@@ -27,9 +25,7 @@ def key_of(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A turn that is read, its values, how many turns back it stands (0: the newest), and what it called
-    tools with.
-    """
+    """A turn that is read, its values, how many turns back it is (0: the newest), its calls' arguments."""
 
     turn: Turn
     values: Harvest
@@ -39,8 +35,9 @@ class Seen:
 
 @dataclass(slots=True)
 class View:
-    """A request as read under a capacity. `seen` is newest first; `calls` are all earlier calls, oldest
-    first.
+    """A request as read under a capacity.
+
+    `seen` is newest first; `calls` are all earlier calls, oldest first.
     """
 
     conversation: Conversation
