@@ -1,7 +1,7 @@
 """One flywheel DAG for each configured workload, and one on demand for any other.
 
-Triage: a failed run leaves nothing running unless its `close_run` says so; each DAG's page has the table of what
-to do. To add a DAG, add a file to include/flywheel/config/workloads.
+Triage: a failed run leaves nothing running unless its `close_run` says so; each DAG's page has the table of
+what to do. To add a DAG, add a file to include/flywheel/config/workloads.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
-# The factory is imported for speed alone: the scheduler's workers are forks of it, and a task that finds its modules
-# loaded starts a second sooner.
+# The factory is imported for speed alone: workers are forks of the scheduler, and a task that finds its
+# modules loaded starts a second sooner.
 from include.pipeline import factory, listener  # noqa: F401
 
 

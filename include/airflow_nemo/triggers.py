@@ -177,7 +177,6 @@ class _Watch:
     async def until_ended(self) -> JobProgress:
         """The last progress. Raises JobFailed at the deadline, NemoError where waiting cannot help."""
         while True:
-            overdue_before = self._polling.is_overdue
             asked_seconds: float | None = None
             try:
                 progress = await self._look()
@@ -187,7 +186,7 @@ class _Watch:
                 await self._report(progress)
                 if progress.state.is_terminal:
                     return progress
-            if overdue_before:
+            if self._polling.is_overdue:
                 last_seen = describe(self._seen) if self._seen else "never"
                 trouble = f"; the last poll failed: {self._trouble}" if self._trouble else ""
                 job, limit = self._trigger.job, float(self._trigger.timeout_seconds)

@@ -68,13 +68,17 @@ class _Demo:
 
     def run(self) -> int:
         started = time.monotonic()
+        if self._options.logs:
+            # A file that cannot be read is said before anything starts.
+            self._load(self._options.client, self._options.workload, self._options.logs)
         with self._stack:
             self._say("starting PostgreSQL, the MongoDB-wire server, the NeMo stand-in and the application")
             self._stack.start_services()
             self._say("starting Airflow; loading logs")
             with ThreadPoolExecutor(max_workers=1) as pool:
                 airflow = pool.submit(self._stack.start_airflow)
-                self._load_logs()
+                if not self._options.logs:
+                    self._load_samples()
                 airflow.result()
             password = airflow_config.passwords(self._layout)["admin"]
             with AirflowApi(self._stack.airflow_url, "admin", password) as api:
@@ -85,17 +89,16 @@ class _Demo:
                 self._wait()
         return 0 if completed else 1
 
-    def _load_logs(self) -> None:
-        store = FileLogStore(self._layout.log_store)
-        if self._options.logs:
-            files = {self._options.workload: self._options.logs}
-        else:
-            chat_url = f"{self._stack.nemo_url}/nim"
-            files = samples.write(self._layout.state / "samples", seed=self._options.seed, chat_url=chat_url)
+    def _load_samples(self) -> None:
+        chat_url = f"{self._stack.nemo_url}/nim"
+        files = samples.write(self._layout.state / "samples", seed=self._options.seed, chat_url=chat_url)
         for workload, path in files.items():
-            client = self._options.client or samples.CLIENT
-            ledger = load(read_lines(path), store, client, workload, source=path.name)
-            self._ledgers.append(ledger)
+            self._load(samples.CLIENT, workload, path)
+
+    def _load(self, client: str, workload: str, path: Path) -> None:
+        self._layout.create()
+        store = FileLogStore(self._layout.log_store)
+        self._ledgers.append(load(read_lines(path), store, client, workload, source=path.name))
 
     def _turn(self, api: AirflowApi) -> bool:
         dag_id, conf = self._dag_and_conf()

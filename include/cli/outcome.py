@@ -55,8 +55,15 @@ def _show_notification(run: RunDocument, events_file: Path, console: Console) ->
         f"  {sent['event']} delivered to {sent['url']} in {sent['attempts']} attempt(s); received:",
         markup=False,
     )
-    for line in events_file.read_text(encoding="utf-8").splitlines():
-        received = json.loads(line)
-        if received["idempotency_key"] == sent["event_id"]:
-            for shown in json.dumps(received["event"], indent=2, ensure_ascii=False).splitlines():
-                console.print(f"  {shown}", markup=False)
+    for shown in _received(events_file, sent["event_id"]):
+        console.print(f"  {shown}", markup=False)
+
+
+def _received(events_file: Path, event_id: str) -> list[str]:
+    """The event as the local application kept it; a workload may name another application."""
+    if events_file.exists():
+        for line in events_file.read_text(encoding="utf-8").splitlines():
+            received = json.loads(line)
+            if received["idempotency_key"] == event_id:
+                return json.dumps(received["event"], indent=2, ensure_ascii=False).splitlines()
+    return ["(by another application than the local one)"]

@@ -1,4 +1,4 @@
-"""Live progress of a run in the terminal: a table that redraws itself, or one line a change where it cannot."""
+"""Live progress of a run: a table that redraws itself, or one line a change where it cannot."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from include.flywheel.evaluation.specs import PRIMARY_SCORE
 from include.flywheel.runs.documents import NimDocument, RunDocument, Stage
 from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.states import StageName, StageStatus
@@ -75,7 +76,8 @@ class Progress:
         if self._said.get((who, what)) == words:
             return
         self._said[(who, what)] = words
-        self._console.print(f"  {self._elapsed():6.1f} s  {who:<32} {what:<11} {words}", highlight=False)
+        line = f"  {self._elapsed():6.1f} s  {who:<32} {what:<11} {words}"
+        self._console.print(line, highlight=False, markup=False)
 
     def _elapsed(self) -> float:
         return time.monotonic() - self._started
@@ -111,7 +113,8 @@ def _coloured(stage: Stage) -> str:
     text = stage.status.value
     if stage.progress_percent is not None and not stage.status.is_over:
         text += f" {stage.progress_percent:.0f} %"
-    if primary := stage.scores.get("function_name_and_args_accuracy"):
+    primary = stage.scores.get(PRIMARY_SCORE)
+    if primary is not None:
         text = f"{primary:.1%}"
     colour = _COLOURS.get(stage.status)
     return f"[{colour}]{text}[/]" if colour else text

@@ -45,6 +45,19 @@ class AirflowApi:
         """Let the DAG run."""
         self._check(self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}))
 
+    def pause(self, dag_id: str) -> None:
+        """Start no scheduled runs of the DAG any more."""
+        self._check(self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": True}))
+
+    def set_connection_host(self, conn_id: str, host: str) -> None:
+        """Change where a connection leads."""
+        answer = self._http.patch(
+            f"/api/v2/connections/{conn_id}",
+            params={"update_mask": "host"},
+            json={"connection_id": conn_id, "conn_type": conn_id, "host": host},
+        )
+        self._check(answer)
+
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> httpx.Response:
         """Start a run; the answer as it came, so that a refusal can be looked at."""
         body = {"logical_date": None, "dag_run_id": run_id, "conf": conf}

@@ -1,4 +1,4 @@
-"""Run inside Airflow's environment: bring the metadata database up to date and load connections and variables.
+"""Run in Airflow's environment: bring the metadata database up to date, load connections and variables.
 
 `python -m include.local_stack.airflow_setup SETTINGS.json`; one process instead of four Airflow commands.
 """
@@ -10,13 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from airflow.models.connection import Connection
+from airflow.models.pool import Pool
+from airflow.models.variable import Variable
+from airflow.utils.db import initdb, upgradedb
+from airflow.utils.session import create_session
+from sqlalchemy import delete, inspect
+
 
 def main(settings_file: str) -> None:
     """Migrate, then write the settings; safe to repeat."""
-    from airflow.utils.db import initdb, upgradedb
-    from airflow.utils.session import create_session
-    from sqlalchemy import inspect
-
     settings: dict[str, list[dict[str, Any]]] = json.loads(Path(settings_file).read_text(encoding="utf-8"))
     with create_session() as session:
         is_new = not inspect(session.get_bind()).has_table("dag")
@@ -26,9 +29,6 @@ def main(settings_file: str) -> None:
 
 
 def _load(session: Any, settings: dict[str, list[dict[str, Any]]]) -> None:
-    from airflow.models import Connection, Pool, Variable
-    from sqlalchemy import delete
-
     for entry in settings["connections"]:
         session.execute(delete(Connection).where(Connection.conn_id == entry["conn_id"]))
         session.add(Connection(conn_id=entry["conn_id"], **_connection_fields(entry["connection"])))

@@ -40,8 +40,8 @@ class Ports:
         taken = [f"{port} ({name})" for name, port in asdict(self).items() if not _is_free(port)]
         if taken:
             raise PortTaken(
-                f"port {', '.join(taken)} on 127.0.0.1 is in use by another program. Stop that program, or choose "
-                "another Airflow port with --port N; --free-ports takes whatever is free"
+                f"port {', '.join(taken)} on 127.0.0.1 is in use by another program. Stop that program, or "
+                "choose another Airflow port with --port N; --free-ports takes whatever is free"
             )
 
 
@@ -88,13 +88,16 @@ class Layout:
 
     @property
     def postgres(self) -> Path:
-        """PostgreSQL's own folder. It refuses root, and must not make a folder of the user's readable to others."""
-        return (
-            Path("/var/tmp") / f"flywheel-{self.stack_id}" if os.geteuid() == 0 else self.state / "postgres"
-        )  # noqa: S108
+        """PostgreSQL's own folder.
+
+        It refuses root, and must not make a folder of the user's readable to others: as root below /var/tmp.
+        """
+        if os.geteuid() == 0:
+            return Path("/var/tmp") / f"flywheel-{self.stack_id}"  # noqa: S108 - the name is the stack's own
+        return self.state / "postgres"
 
     def create(self) -> None:
-        """Make the folders; only the owner may read them."""
+        """Make the folders; only the owner may read what is made."""
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.logs, self.airflow_home, self.log_store, self.staging):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)

@@ -32,21 +32,16 @@ def start(folder: Path, port: int, *, log: Path, env: Mapping[str, str]) -> tupl
     if not (data / "PG_VERSION").exists():
         _create(binaries, data, user, env)
     (data / "postmaster.pid").unlink(missing_ok=True)
-    command = [
-        str(binaries / "postgres"),
-        "-D",
-        str(data),
-        "-p",
-        str(port),
-        "-h",
-        "127.0.0.1",
-        "-k",
-        str(folder),
-    ]
+    # No Unix socket: its path may have 107 characters only, and folders of people are longer.
+    command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", ""]
     # Durability of demo data is worth less than the time that waiting for the disk takes.
     command += ["-c", "synchronous_commit=off", "-c", "max_connections=200"]
     service = Service("PostgreSQL", command, log=log, env=env, user=user, cwd=folder)
-    service.wait_ready(lambda: _accepts(port), _READY_SECONDS)
+    try:
+        service.wait_ready(lambda: _accepts(port), _READY_SECONDS)
+    except ServiceDied:
+        service.stop()
+        raise
     password = (folder / "password").read_text(encoding="utf-8")
     return service, f"postgresql+psycopg2://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
 
@@ -86,12 +81,9 @@ def _create(binaries: Path, data: Path, user: str | None, env: Mapping[str, str]
     shutil.rmtree(data, ignore_errors=True)
     partial = data.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    _run(
-        [str(binaries / "initdb"), "-D", str(partial), "-U", USER, "--pwfile", str(password_file)]
-        + ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"],
-        user,
-        env,
-    )
+    initdb = [str(binaries / "initdb"), "-D", str(partial), "-U", USER, "--pwfile", str(password_file)]
+    initdb += ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"]
+    _run(initdb, user, env)
     # A single-user session makes the database without a server and without a password.
     _run(
         [str(binaries / "postgres"), "--single", "-D", str(partial), "template1"],

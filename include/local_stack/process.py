@@ -71,7 +71,10 @@ class Service:
             time.sleep(_POLL_SECONDS)
 
     def wait_end(self, seconds: float) -> int:
-        """Wait for the end of a program that ends by itself; its exit code. Raises ServiceDied if it does not."""
+        """Wait for the end of a program that ends by itself; its exit code.
+
+        Raises ServiceDied if it does not end.
+        """
         try:
             return self._process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:

@@ -13,6 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
 from include.local_stack import airflow_config, postgres, settings
 from include.local_stack.layout import PROJECT_ROOT, Layout, Ports
 from include.local_stack.process import Service, kill_marked
@@ -210,9 +213,6 @@ def _answers(url: str) -> bool:
 
 
 def _mongo_answers(port: int) -> bool:
-    from pymongo import MongoClient
-    from pymongo.errors import PyMongoError
-
     client: MongoClient[dict[str, Any]] = MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=500)
     try:
         client.admin.command("ping")

@@ -56,7 +56,7 @@ def _take_down(run: Run, document: RunDocument) -> str | None:
 
 
 def _end(run: Run, document: RunDocument) -> None:
-    """A run that nobody completed was cancelled if somebody asked for it or its tasks were skipped; else it failed."""
+    """A run that nobody completed was cancelled if somebody asked for it, or its tasks were skipped."""
     cancelled = document.cancel_requested_at is not None or _was_skipped()
     status = RunStatus.CANCELLED if cancelled else RunStatus.FAILED
     error = (

@@ -8,8 +8,8 @@ from typing import Any
 
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.datasets.build import DatasetSpec, build_datasets
-from include.flywheel.datasets.ledger import ledger_lines
 from include.flywheel.datasets.icl import IclImpossible
+from include.flywheel.datasets.ledger import ledger_lines
 from include.flywheel.logs.store import LogQuery
 from include.nemo import entities
 from include.nemo.datastore import create_namespace, get_namespace
@@ -39,7 +39,7 @@ def build() -> dict[str, Any]:
         spec = DatasetSpec(split=config.split, icl=config.icl, seed=config.seed)
 
         def output(name: str) -> Any:
-            return (folder / name).open("wb")
+            return (folder / name).open("wb")  # type: ignore[no-untyped-call]
 
         try:
             report = build_datasets(store, query, spec, output, Path(spool))
@@ -52,10 +52,10 @@ def build() -> dict[str, Any]:
     return {"records_read": report.ledger.records_read, "digest": report.digest}
 
 
-def upload() -> str:
-    """Put the files into the Data Store and register them in the Entity Store; returns the data set's URI.
+def upload() -> list[dict[str, str]]:
+    """Put the files into the Data Store and register them; returns the NIMs to evaluate, `[{name, slug}]`.
 
-    Safe to repeat: the repository and the entry are looked up, and an upload of the same bytes changes nothing.
+    Safe to repeat: repository and entry are looked up, and an upload of the same bytes changes nothing.
     """
     run = current_run()
     with telling(run):
@@ -69,7 +69,7 @@ def upload() -> str:
         store.ensure_repo(repo)
         report = run.runs.get(run.job_id).dataset or {}
         for file in report["files"]:
-            log.info("uploading %s (%s records, %s bytes)", file["name"], file["records"], file["bytes"])
+            log.info("uploading %(name)s (%(records)s records, %(bytes)s bytes)", file)
             with (folder / file["name"]).open("rb") as content:
                 store.upload_file(repo, REMOTE_PATHS[file["name"]], content)
         with hook.client() as nemo:
@@ -78,4 +78,4 @@ def upload() -> str:
                 entities.get_dataset(hook.namespace, run.dataset),
             )
         run.runs.update(run.job_id, dataset_uri=uri)
-    return uri
+    return [{"name": nim.nim, "slug": nim.slug} for nim in run.runs.nims(run.job_id)]

@@ -9,13 +9,13 @@ _TURN = """
 
 1. **prepare** checks the conf and reaches NeMo; **build_datasets** reads the log store, validates, removes
    duplicates and splits by whole conversations; **upload_datasets** puts four files into the Data Store.
-2. For each NIM, side by side: it is deployed and, at the same time, customized (LoRA); it is evaluated as it is
-   (**base_eval**), with examples in the prompt (**icl_eval**) and customized (**customized_eval**); **scores**
-   keeps the score of every item; **undeploy** takes everything down, whatever happened.
+2. For each NIM, side by side: it is deployed and, at the same time, customized (LoRA); it is evaluated as it
+   is (**base_eval**), with examples in the prompt (**icl_eval**) and customized (**customized_eval**);
+   **scores** keeps the score of every item; **undeploy** takes everything down, whatever happened.
 3. **reference_eval** asks the production model again, where it can be asked.
 4. **decide** compares on the same items and gives each candidate PROMOTABLE, REJECTED or INCONCLUSIVE;
-   **record_winners** writes it down; **notify_application** tells the application; **close_run** makes sure that
-   nothing is left running.
+   **record_winners** writes it down; **notify_application** tells the application; **close_run** makes sure
+   that nothing is left running.
 
 A run without a winner is a success that says so. Nothing is promoted by itself.
 
@@ -30,11 +30,11 @@ A run without a winner is a success that says so. Nothing is promoted by itself.
 
 ### When something fails
 
-| Failed task | Harmless? | What to do |
+| Failed task | What it means | What to do |
 |---|---|---|
-| prepare | nothing was created | read its log: it names the field, the value and the remedy |
-| build_datasets | nothing was created | too few records, or none: its log says how many are missing |
-| one NIM's stage | the other NIMs go on, the run still decides | the stage's log has NeMo's reason; start a new run with `nims` set to that NIM |
+| prepare | nothing was created | its log names the field, the value and the remedy |
+| build_datasets | nothing was created | its log says how many records are missing, or where it looked |
+| one NIM's stage | the others go on, the run decides | its log has NeMo's reason; run it again with `nims` |
 | decide | no NIM could be evaluated | its log lists each NIM's reason |
 | undeploy, close_run | **GPUs may still be held** | its log names what is left; remove it by hand |
 

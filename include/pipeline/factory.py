@@ -25,8 +25,8 @@ from include.pipeline.sensors import (
 ON_DEMAND_DAG_ID = "flywheel_on_demand"
 
 _GROUP = "nim"
-# `prepare` returns one {name, slug} for each NIM; a sensor's own is found by its index.
-_MINE = "ti.xcom_pull(task_ids='prepare', map_indexes=-1)[ti.map_index]"
+# `upload_datasets` returns one {name, slug} for each NIM; a sensor's own is found by its index.
+_MINE = "ti.xcom_pull(task_ids='upload_datasets', map_indexes=-1)[ti.map_index]"
 _NAME = "{{ " + _MINE + "['name'] }}"
 _SLUG = "{{ " + _MINE + "['slug'] }}"
 
@@ -43,20 +43,12 @@ def flywheel_dag(workload: Workload | None) -> DAG:
 
     @dag(
         dag_id=workload.dag_id if workload else ON_DEMAND_DAG_ID,
-        dag_display_name=f"Flywheel: {workload.client_id} / {workload.workload_id}"
-        if workload
-        else "Flywheel on demand",
-        description=(
-            workload.description[:200] if workload else "One turn of the wheel for any client and workload"
-        ),
+        description=workload.description if workload else "One turn of the wheel for any client and workload",
         doc_md=describe(workload),
-        schedule=CronTriggerTimetable(workload.schedule, timezone="UTC")
-        if workload and workload.schedule
-        else None,
+        schedule=_schedule(workload),
         start_date=datetime(2025, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=4,
-        dagrun_timeout=timedelta(days=2),
         default_args={
             "owner": workload.owner if workload else "flywheel",
             **_RETRIES,
@@ -64,7 +56,6 @@ def flywheel_dag(workload: Workload | None) -> DAG:
         },
         params=params.conf_params(workload),
         tags=["flywheel", *([f"client:{workload.client_id}"] if workload else ["on-demand"])],
-        render_template_as_native_obj=False,
     )
     def turn() -> None:
         _wire()
@@ -73,17 +64,25 @@ def flywheel_dag(workload: Workload | None) -> DAG:
     return built
 
 
-def _wire() -> None:
-    nims = task(task_id="prepare")(tasks.prepare)()
-    uploaded = task(task_id="upload_datasets")(tasks.upload)()
-    nims >> task(task_id="build_datasets")(tasks.build)() >> uploaded
+def _schedule(workload: Workload | None) -> CronTriggerTimetable | None:
+    if workload is None or workload.schedule is None:
+        return None
+    return CronTriggerTimetable(workload.schedule, timezone="UTC")
 
-    reference_scores = _reference(uploaded)
-    each = _nim_group(uploaded).expand(nim=nims)
+
+def _wire() -> None:
+    prepared = task(task_id="prepare", retries=1)(tasks.prepare)()
+    # The group is mapped over what this returns, so that no task of it exists before there is a data set.
+    nims = task(task_id="upload_datasets")(tasks.upload)()
+    prepared >> task(task_id="build_datasets")(tasks.build)() >> nims
+
+    reference_scores = _reference(nims)
+    each = _nim_group().expand(nim=nims)
     decided = task(task_id="decide", trigger_rule="all_done")(tasks.decide_run)()
     recorded = task(task_id="record_winners")(tasks.record)()
     notified = task(task_id="notify_application")(tasks.notify)()
-    # No setups: a cancel flips the successful tasks of a mapped neighbour, and a teardown with setups would not run.
+    # Without setups: a cancel turns the finished setups of a mapped neighbour to failed, and then a teardown
+    # that has some does not run.
     closed = task(task_id="close_run", retries=0)(tasks.close)().as_teardown(on_failure_fail_dagrun=True)
     [each, reference_scores] >> decided >> recorded >> notified >> closed
     each.get_child_by_label("undeploy") >> closed
@@ -98,15 +97,15 @@ def _reference(uploaded: Any) -> Any:
         slug=REFERENCE,
         stage=StageName.REFERENCE_EVAL.value,
     )
-    scored = task(task_id="reference_scores", trigger_rule="all_done")(tasks.keep_reference_scores)()
+    scored = task(task_id="reference_scores")(tasks.keep_reference_scores)()
     uploaded >> submitted >> waited >> scored
     return scored
 
 
-def _nim_group(uploaded: Any) -> Any:
+def _nim_group() -> Any:
     @task_group(group_id=_GROUP)
     def nim_group(nim: dict[str, str]) -> None:
-        """One NIM: deployed and customized side by side, evaluated three times, taken down whatever happened."""
+        """One NIM: deployed and customized side by side, evaluated three times, and always taken down."""
         deploy = _mapped("deploy", tasks.deploy)(nim)
         deployed = StageDeploymentSensor(
             task_id="deploy_wait",
@@ -129,7 +128,6 @@ def _nim_group(uploaded: Any) -> Any:
             slug=_SLUG,
             stage=StageName.ADAPTER.value,
         )
-        uploaded >> [deploy, customize]
         deploy >> deployed
         customize >> customized
         [deployed, customized] >> adapter

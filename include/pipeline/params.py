@@ -22,7 +22,7 @@ _TITLES = {
 
 
 def conf_params(workload: Workload | None) -> dict[str, Param]:
-    """`Param`s by field of `RunConf`. Those of a workload's own DAG say which workload and accept no other."""
+    """`Param`s by field of `RunConf`. A workload's own DAG accepts no other client and workload."""
     fields = RunConf.model_json_schema()["properties"]
     params = {}
     for name, schema in fields.items():
@@ -46,7 +46,7 @@ def _empty(schema: dict[str, Any]) -> Param:
 
 
 def _flat(schema: dict[str, Any]) -> dict[str, Any]:
-    """`anyOf [X, null]` as one schema whose type is a list, the form that Airflow's own fields are drawn from."""
+    """`anyOf [X, null]` as one schema whose type is a list: what Airflow's forms are drawn from."""
     kept = {key: value for key, value in schema.items() if key not in {"anyOf", "title"}}
     options = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
     if not options:

@@ -12,15 +12,15 @@ from include.flywheel.config.conf import ResolvedConfig, resolve
 from include.flywheel.config.workload import Workload, load_workloads
 from include.flywheel.runs.documents import NimDocument, Reference, RunDocument, now
 from include.flywheel.runs.states import RunStatus
-from include.nemo import entities, health, inference
-from include.nemo.errors import NotFound
+from include.nemo import NemoClient, entities, health, inference
+from include.nemo.errors import Forbidden, Invalid, NotFound, Unauthorized, Unreadable
 from include.pipeline.run import Run, current_run, telling
 
 _PACKAGES = ("apache-airflow", "airflow-model-flywheel", "scikit-learn", "numpy")
 
 
-def prepare() -> list[dict[str, str]]:
-    """Open the run's document, validate its conf, reach NeMo; returns `[{name, slug}]`, one for each NIM.
+def prepare() -> None:
+    """Open the run's document, validate its conf, reach NeMo.
 
     The document exists before the conf is looked at, so that a refused run is written down too.
     """
@@ -50,11 +50,10 @@ def prepare() -> list[dict[str, str]]:
             reference=None if reference is None else reference.model_dump(mode="json"),
             versions={name: version(name) for name in _PACKAGES},
         )
-    return [{"name": nim.name, "slug": nim.slug} for nim in config.nims]
 
 
 def _conf() -> dict[str, Any]:
-    """What the run was started with: the form's values, then the conf as it was sent (it may hold unknown keys)."""
+    """The form's values, and over them the conf as it was sent, which may hold keys that no form has."""
     context = get_current_context()
     given = dict(context["params"]) | (context["dag_run"].conf or {})
     return {key: value for key, value in given.items() if value is not None}
@@ -76,10 +75,10 @@ def _open(run: Run, conf: dict[str, Any], workload: Workload | None) -> None:
     )
 
 
-def _is_simulated(nemo: Any) -> bool:
+def _is_simulated(nemo: NemoClient) -> bool:
     try:
-        return bool(nemo.send(health.simulated()))
-    except NotFound:
+        return nemo.send(health.simulated())
+    except (NotFound, Invalid, Unauthorized, Forbidden, Unreadable):
         return False
 
 

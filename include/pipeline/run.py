@@ -61,8 +61,8 @@ NAME_TEMPLATE = "{{ nim_name }}"
 def telling(run: Run, slug: str | None = None, stage: StageName | None = None) -> Iterator[None]:
     """Write an error where people look: the run's document and the end of the task's log.
 
-    What a second try may mend (a service that does not answer) is raised as it is, so that Airflow tries again;
-    it is written down when no try is left. Everything else fails the task at once.
+    What a second try may mend (a service that does not answer) makes Airflow try again, and is written down
+    when no try is left. Everything else fails the task at once.
     """
     try:
         yield

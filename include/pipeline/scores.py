@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.errors import FlywheelError
@@ -15,10 +18,37 @@ from include.flywheel.runs.documents import NimDocument, now
 from include.flywheel.runs.documents import Stage as StageDocument
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
-from include.nemo import evaluator
+from include.nemo import NemoClient, evaluator
 from include.nemo.errors import NotFound
 from include.pipeline.run import Run, current_run, name_in_grid, telling
 from include.pipeline.stages import EVALUATIONS
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """One evaluation of one model: where it is written down, and who answered."""
+
+    run: Run
+    slug: str
+    which: Stage
+    nim: str
+    model: str
+
+    @property
+    def stage(self) -> StageName:
+        return EVALUATIONS[self.which]
+
+    def document(self) -> StageDocument:
+        return self.run.runs.stage(self.run.job_id, self.slug, self.stage)
+
+    def fail(self, reason: str) -> None:
+        """Write the reason down, unless one stands there already."""
+        document = self.document()
+        if not (document.status.is_over and document.error):
+            self.set(status=StageStatus.FAILED.value, error=reason, finished_at=now())
+
+    def set(self, **fields: Any) -> None:
+        self.run.runs.set_stage(self.run.job_id, self.slug, self.stage, **fields)
 
 
 def keep_scores(nim: dict[str, str]) -> None:
@@ -26,11 +56,11 @@ def keep_scores(nim: dict[str, str]) -> None:
     name_in_grid(nim)
     run, slug = current_run(), nim["slug"]
     with telling(run, slug):
+        customized = run.runs.nim(run.job_id, slug).customized_model
         with NemoHook().client() as nemo:
             for which in (Stage.BASE, Stage.ICL, Stage.CUSTOMIZED):
-                document = run.runs.nim(run.job_id, slug)
-                model = document.customized_model if which is Stage.CUSTOMIZED else document.nim
-                _keep_stage(nemo, run, slug, which, nim["name"], model or nim["name"])
+                model = (customized or nim["name"]) if which is Stage.CUSTOMIZED else nim["name"]
+                _keep(nemo, _Evaluated(run, slug, which, nim["name"], model))
         _say_how_it_fared(run, run.runs.nim(run.job_id, slug))
 
 
@@ -40,37 +70,27 @@ def keep_reference_scores() -> None:
     with telling(run, REFERENCE, StageName.REFERENCE_EVAL):
         reference = run.runs.get(run.job_id).reference
         if reference is None:
-            return
+            raise AirflowSkipException("no production model was asked again")
         with NemoHook().client() as nemo:
-            _keep_stage(nemo, run, REFERENCE, Stage.REFERENCE, reference.model, reference.model)
+            _keep(nemo, _Evaluated(run, REFERENCE, Stage.REFERENCE, reference.model, reference.model))
 
 
-def _keep_stage(nemo: Any, run: Run, slug: str, which: Stage, nim: str, model: str) -> None:
-    stage = EVALUATIONS[which]
-    document = run.runs.stage(run.job_id, slug, stage)
+def _keep(nemo: NemoClient, one: _Evaluated) -> None:
+    document = one.document()
     if document.remote_id is None:
         return
     try:
         job = nemo.send(evaluator.get_job(document.remote_id))
-    except NotFound:
-        _fail(run, slug, stage, document, f"evaluation job {document.remote_id} is gone")
+        if not job.state.ok:
+            said = job.status_details.message if job.status_details else None
+            one.fail(f"evaluation job {job.id} is {job.state}: {said or 'no reason given'}")
+            return
+        scores = _read(nemo, document.remote_id, one)
+    except (NotFound, FlywheelError) as error:
+        one.fail(str(error))
         return
-    if not job.state.ok:
-        said = job.status_details.message if job.status_details else None
-        _fail(
-            run, slug, stage, document, f"evaluation job {job.id} is {job.state}: {said or 'no reason given'}"
-        )
-        return
-    try:
-        scores = _read(nemo, run, document.remote_id, which, nim, model)
-    except FlywheelError as error:
-        _fail(run, slug, stage, document, str(error))
-        return
-    run.runs.save_scores(run.job_id, slug, scores)
-    run.runs.set_stage(
-        run.job_id,
-        slug,
-        stage,
+    one.run.runs.save_scores(one.run.job_id, one.slug, scores)
+    one.set(
         status=StageStatus.COMPLETED.value,
         finished_at=document.finished_at or now(),
         scores=scores.means(),
@@ -80,28 +100,20 @@ def _keep_stage(nemo: Any, run: Run, slug: str, which: Stage, nim: str, model: s
     )
 
 
-def _read(nemo: Any, run: Run, remote_id: str, which: Stage, nim: str, model: str) -> StageScores:
+def _read(nemo: NemoClient, remote_id: str, one: _Evaluated) -> StageScores:
     aggregate = aggregate_scores(nemo.send(evaluator.get_results(remote_id)).model_dump())
-    dataset = run.runs.get(run.job_id).dataset or {}
+    dataset = one.run.runs.get(one.run.job_id).dataset or {}
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "results.zip"
         nemo.download(evaluator.download_results(remote_id), archive)
         return read_results(
             archive,
-            nim=nim,
-            model=model,
-            stage=which,
+            nim=one.nim,
+            model=one.model,
+            stage=one.which,
             aggregate=aggregate,
             expected_items=dataset.get("ledger", {}).get("eval"),
         )
-
-
-def _fail(run: Run, slug: str, stage: StageName, document: StageDocument, reason: str) -> None:
-    if document.status.is_over and document.error:
-        return
-    run.runs.set_stage(
-        run.job_id, slug, stage, status=StageStatus.FAILED.value, error=reason, finished_at=now()
-    )
 
 
 def _say_how_it_fared(run: Run, nim: NimDocument) -> None:

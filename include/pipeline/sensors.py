@@ -1,13 +1,14 @@
 """NeMo's sensors, as the flywheel uses them: waits from the run's profile, progress in the run's document.
 
-They start on a worker, for the second that it takes to defer, because Airflow names a mapped task after its NIM
-only where a worker ran; they end in the triggerer.
+They start on a worker, for the moment that it takes to defer, because Airflow names a mapped task after its
+NIM only where a worker ran; they end in the triggerer.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import TaskFailedEvent
@@ -67,7 +68,7 @@ def record_progress(extra: dict[str, Any], progress: JobProgress) -> None:
 
 
 def record_failure(extra: dict[str, Any], reason: str) -> None:
-    """Why the wait failed. A job's own end is known already; its reason is replaced by the one with the remedy."""
+    """Why the wait failed: the reason with its remedy takes the place of the service's own words."""
     from include.stores.runs import open_runs  # noqa: PLC0415
 
     runs = open_runs()
@@ -94,6 +95,9 @@ class _StageSensor(NemoJobSensor):
     trigger_cls = _TRIGGER
 
     def __init__(self, *, stage: str, slug: str, **kwargs: Any) -> None:
+        # A retry only looks again: one is enough, against a worker that was killed before it deferred.
+        kwargs.setdefault("retries", 1)
+        kwargs.setdefault("retry_delay", timedelta(seconds=2))
         super().__init__(extra={"slug": slug, "stage": stage}, start_from_trigger=False, **kwargs)
 
     def execute(self, context: Context) -> Any:

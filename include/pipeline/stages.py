@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.config.conf import ResolvedConfig
-from include.flywheel.config.nims import Customization, Nim
+from include.flywheel.config.nims import Nim
 from include.flywheel.datasets.build import ICL_FILE
+from include.flywheel.errors import ConfigError
 from include.flywheel.evaluation.specs import Stage, model_target, tool_calling_config
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
-from include.nemo import customizer, deployments, evaluator
+from include.nemo import NemoClient, customizer, deployments, evaluator
+from include.nemo.call import Call
 from include.nemo.errors import Conflict, NotFound
-from include.nemo.models import Deployment
+from include.nemo.models import CustomizationJob, Deployment
 from include.pipeline.prepare import load_config
 from include.pipeline.run import Run, current_run, name_in_grid, telling
 from include.pipeline.submit import ClosedGuard, job_fields, submit_once
@@ -54,10 +54,10 @@ def deploy(nim: dict[str, str]) -> str:
     return f"{hook.namespace}/{name}"
 
 
-def _deploy_once(nemo: Any, namespace: str, name: str, nim: Nim, project: str) -> Deployment:
+def _deploy_once(nemo: NemoClient, namespace: str, name: str, nim: Nim, project: str) -> Deployment:
     """The deployment of that name; one that has failed is replaced."""
     try:
-        found: Deployment = nemo.send(deployments.get(namespace, name))
+        found = nemo.send(deployments.get(namespace, name))
         if not found.state.is_terminal or found.state.ok:
             return found
         nemo.send(deployments.delete(namespace, name))
@@ -74,10 +74,9 @@ def _deploy_once(nemo: Any, namespace: str, name: str, nim: Nim, project: str) -
         },
     }
     try:
-        created: Deployment = nemo.send(deployments.create(namespace, name, config=config, project=project))
+        return nemo.send(deployments.create(namespace, name, config=config, project=project))
     except Conflict:
-        created = nemo.send(deployments.get(namespace, name))
-    return created
+        return nemo.send(deployments.get(namespace, name))
 
 
 def customize(nim: dict[str, str]) -> str:
@@ -103,7 +102,9 @@ def customize(nim: dict[str, str]) -> str:
                     )
                 ),
                 create=lambda attempt: nemo.send(
-                    _customization_job(nemo, hook.namespace, run, facts, config, attempt)
+                    _customization_job(
+                        run, facts, config, attempt, _training_config(nemo, hook.namespace, facts)
+                    )
                 ),
                 cancel=lambda job: nemo.send(customizer.cancel_job(job)),
             )
@@ -117,15 +118,15 @@ def _skip_customization(run: Run, slug: str) -> None:
 
 
 def _customization_job(
-    nemo: Any, namespace: str, run: Run, nim: Nim, config: ResolvedConfig, attempt: int
-) -> Any:
+    run: Run, nim: Nim, config: ResolvedConfig, attempt: int, training_config: str
+) -> Call[CustomizationJob]:
+    namespace = training_config.partition("/")[0]
+    name = ids.customization(run.job_id, nim.slug, attempt)
     training = config.training
-    assert nim.customization is not None  # noqa: S101 - the caller has skipped the others
-    template = _training_config(nemo, namespace, nim.slug, nim.customization)
     return customizer.create_job(
         namespace=namespace,
-        name=ids.customization(run.job_id, nim.slug, attempt),
-        config=template,
+        name=name,
+        config=training_config,
         dataset=f"{namespace}/{run.dataset}",
         hyperparameters={
             "training_type": "sft",
@@ -136,20 +137,23 @@ def _customization_job(
             "lora": training.lora.model_dump(),
             "seed": config.seed,
         },
-        output_model=f"{namespace}/{ids.customization(run.job_id, nim.slug, attempt)}",
+        output_model=f"{namespace}/{name}",
         project=run.project,
         custom_fields=job_fields(nim.slug, StageName.CUSTOMIZE, attempt),
     )
 
 
-def _training_config(nemo: Any, namespace: str, slug: str, facts: Customization) -> str:
-    """`namespace/name@version` of the customization config; its name holds every option that it sets.
+def _training_config(nemo: NemoClient, namespace: str, nim: Nim) -> str:
+    """`namespace/name@version` of the NIM's customization config, created unless it exists.
 
-    The service refuses to change a config, so that another option must become another name.
+    Its name holds every option that it sets: the service refuses to change a config, so that another option
+    must become another name.
     """
-    version = "v1"
-    name = f"{slug}-lora-s{facts.max_seq_length}-g{facts.num_gpus}-t{facts.tensor_parallel_size}"
-    name += f"-m{facts.micro_batch_size}-{facts.training_precision}@{version}"
+    facts = nim.customization
+    if facts is None:
+        raise ConfigError(f"{nim.name} has no customization target in the NIM catalogue")
+    name = f"{nim.slug}-lora-s{facts.max_seq_length}-g{facts.num_gpus}-t{facts.tensor_parallel_size}"
+    name += f"-m{facts.micro_batch_size}-{facts.training_precision}@v1"
     option = {
         "training_type": "sft",
         "finetuning_type": "lora",
@@ -199,7 +203,7 @@ def _check_examples(run: Run, slug: str) -> None:
 
 
 def evaluate_reference() -> str:
-    """Ask the production model again on the holdout; returns the job's id. Skipped where it cannot be asked."""
+    """Ask the production model again on the holdout; returns the job's id. Skipped where that cannot be."""
     run = current_run()
     with telling(run, REFERENCE, StageName.REFERENCE_EVAL):
         reference = run.runs.get(run.job_id).reference

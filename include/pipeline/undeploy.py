@@ -13,7 +13,8 @@ from include.flywheel.errors import FlywheelError
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
-from include.nemo import customizer, deployments, evaluator
+from include.nemo import NemoClient, customizer, deployments, evaluator
+from include.nemo.call import Call
 from include.nemo.errors import Conflict, Invalid, NotFound
 from include.pipeline.run import Run, current_run, name_in_grid, telling
 
@@ -42,7 +43,7 @@ def undeploy(nim: dict[str, str]) -> None:
 
 
 def _say_how_it_ended(run: Run, slug: str) -> None:
-    """`scores` has the last word on a NIM, and runs after every failure: only a cancel keeps it from speaking."""
+    """`scores` has the last word on a NIM and runs after every failure: only a cancel silences it."""
     run.runs.update_nim(run.job_id, slug, undeployed_at=now())
     if run.runs.set_nim_status(run.job_id, slug, NimStatus.CANCELLED, error="the run was cancelled"):
         for stage in StageName:
@@ -52,7 +53,7 @@ def _say_how_it_ended(run: Run, slug: str) -> None:
                 )
 
 
-def cancel_jobs(nemo: Any, namespace: str, project: str, slug: str | None = None) -> int:
+def cancel_jobs(nemo: NemoClient, namespace: str, project: str, slug: str | None = None) -> int:
     """Cancel the live jobs of a run, or of one of its NIMs; returns how many were live."""
     fields = {} if slug is None else {"nim": slug}
     live = 0
@@ -70,7 +71,7 @@ def cancel_jobs(nemo: Any, namespace: str, project: str, slug: str | None = None
 def sweep(run: Run) -> None:
     """End everything that carries the run's project, and wait until nothing of it runs.
 
-    The last line of defence: a submit that was killed between creating and looking back leaves its job to this.
+    The last line of defence: a submit that was killed between creating and looking back leaves its job here.
     Raises StillRunning after two minutes.
     """
     hook = NemoHook()
@@ -85,13 +86,14 @@ def sweep(run: Run) -> None:
                 return
             if time.monotonic() > deadline:
                 raise StillRunning(
-                    f"{left} remote jobs or deployments of project {run.project} still run {_DOWN_SECONDS:.0f} s after "
-                    "they were told to end: look at the services' logs and remove them by hand"
+                    f"{left} remote jobs or deployments of project {run.project} still run "
+                    f"{_DOWN_SECONDS:.0f} s after they were told to end: look at the services' logs and "
+                    "remove them by hand"
                 )
             time.sleep(_POLL_SECONDS)
 
 
-def _undeploy_if_there(nemo: Any, namespace: str, name: str) -> int:
+def _undeploy_if_there(nemo: NemoClient, namespace: str, name: str) -> int:
     try:
         nemo.send(deployments.get(namespace, name))
     except NotFound:
@@ -100,7 +102,7 @@ def _undeploy_if_there(nemo: Any, namespace: str, name: str) -> int:
     return 1
 
 
-def _ignore_gone(nemo: Any, call: Any) -> None:
+def _ignore_gone(nemo: NemoClient, call: Call[Any]) -> None:
     """Send a removal; what is gone or over already is what was wanted."""
     try:
         nemo.send(call)

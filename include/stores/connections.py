@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Connection
 from airflow.sdk.bases.hook import BaseHook
-from airflow.sdk.exceptions import AirflowRuntimeError
+from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError
 
 from include.flywheel.errors import ConfigError
 
@@ -13,6 +13,9 @@ def find(conn_id: str) -> Connection | None:
     """The connection, or None when nobody configured it."""
     try:
         return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        # Where no task is running: outside Airflow, and in its servers.
+        return None
     except AirflowRuntimeError as error:
         if "NOT_FOUND" in str(error.error.error):
             return None

@@ -162,6 +162,13 @@ def test_a_flapping_server_is_survived(nemo: Any) -> None:
     assert "Unknown state 'hibernating'" in trigger.lines.text
 
 
+def test_a_failed_poll_is_followed_by_the_next_poll_and_no_other_try(nemo: Any) -> None:
+    nemo.will(EVALUATION, (500, {"detail": "oops"}), _evaluation("completed"))
+    _, trigger = _follow()
+    assert len(nemo.seen) == 2
+    assert "Poll failed, trying again" in trigger.lines.text
+
+
 def test_a_server_that_comes_late_is_waited_for(nemo: Any, monkeypatch: Any) -> None:
     nemo.will(EVALUATION, _evaluation("completed"))
     port = nemo.server.server_port

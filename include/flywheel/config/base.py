@@ -24,11 +24,12 @@ def explain(error: ValidationError, source: str) -> str:
     lines = []
     for fault in error.errors():
         field = ".".join(str(part) for part in fault["loc"]) or "(whole)"
-        if fault["type"] == "extra_forbidden":
-            remedy = "unknown key: remove it or correct its spelling"
+        if fault["type"] == "missing":
+            lines.append(f"`{field}` is missing: add it")
+        elif fault["type"] == "extra_forbidden":
+            lines.append(f"`{field}` = {fault['input']!r}: unknown key: remove it or correct its spelling")
         else:
-            remedy = fault["msg"]
-        lines.append(f"`{field}` = {fault['input']!r}: {remedy}")
+            lines.append(f"`{field}` = {fault['input']!r}: {fault['msg']}")
     return f"{source}: " + "; ".join(lines)
 
 
@@ -41,8 +42,10 @@ def validate(model: type[M], data: Any, source: str) -> M:
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML file. Raises ConfigError that names the file and the line."""
+    """The content of a YAML file. Raises ConfigError that names the file and what is wrong with it."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path.name} is not valid YAML: {error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path.name} is not valid YAML in UTF-8: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None

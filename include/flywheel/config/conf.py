@@ -66,13 +66,20 @@ def resolve(conf: dict[str, Any], workload: Workload | None) -> ResolvedConfig:
     config_name = said.config_name or workload.profile
     profile = load_profile(config_name)
     split = _override_split(profile, said.data_split_config or {})
+    nims = _distinct(select(load_catalogue(), said.nims or profile.nims))
+    # All NIMs answer the same file of examples, so it must fit the shortest context.
+    context = min(profile.icl.max_context_length, *(nim.context_tokens for nim in nims))
     return ResolvedConfig(
         workload=workload,
         config_name=config_name,
         job_type=said.job_type,
-        nims=_distinct(select(load_catalogue(), said.nims or profile.nims)),
+        nims=nims,
         split=split,
-        icl=profile.icl,
+        icl=validate(
+            IclConfig,
+            profile.icl.model_dump() | {"max_context_length": context},
+            f"profiles/{config_name}.yaml",
+        ),
         training=profile.training,
         gate=profile.gate,
         waiting=profile.waiting,

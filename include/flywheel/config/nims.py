@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from include.flywheel.config.base import StrictModel, read_yaml, validate
-from include.flywheel.errors import UnknownName
+from include.flywheel.errors import ConfigError, UnknownName
 
 CATALOGUE = Path(__file__).parent / "nims.yaml"
 
@@ -56,8 +56,16 @@ class _Catalogue(StrictModel):
 
 
 def load_catalogue(path: Path = CATALOGUE) -> dict[str, Nim]:
-    """NIMs by name. Raises ConfigError for a bad file."""
+    """NIMs by name. Raises ConfigError for a bad file, or two NIMs whose remote names would be one."""
     catalogue = validate(_Catalogue, read_yaml(path), path.name)
+    by_slug: dict[str, Nim] = {}
+    for nim in catalogue.nims:
+        if nim.slug in by_slug:
+            raise ConfigError(
+                f"{path.name}: `name` = {nim.name!r} and {by_slug[nim.slug].name!r} are both called "
+                f"{nim.slug!r} in remote names; keep one of them"
+            )
+        by_slug[nim.slug] = nim
     return {nim.name: nim for nim in catalogue.nims}
 
 

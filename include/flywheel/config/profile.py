@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from include.flywheel.config.base import StrictModel, read_yaml, validate
 from include.flywheel.datasets.icl import IclConfig
@@ -39,6 +40,15 @@ class Waiting(StrictModel):
     deploy_timeout_seconds: float = Field(default=3600, gt=0)
     evaluation_timeout_seconds: float = Field(default=4 * 3600, gt=0)
     customization_timeout_seconds: float = Field(default=12 * 3600, gt=0)
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if self.poll_seconds > self.max_poll_seconds:
+            raise ValueError(
+                f"poll_seconds {self.poll_seconds:g} is above max_poll_seconds {self.max_poll_seconds:g}: "
+                "lower the first or raise the second"
+            )
+        return self
 
 
 class Profile(StrictModel):

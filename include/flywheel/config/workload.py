@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from include.flywheel.config.base import StrictModel, read_yaml, validate
 from include.flywheel.errors import ConfigError
 
 DIRECTORY = Path(__file__).parent / "workloads"
+# Names another folder of workload files, for example one that a deployment mounts.
+DIRECTORY_VARIABLE = "FLYWHEEL_WORKLOADS"
 # Airflow's rule for DAG ids, less the dots that group ids use.
 _NOT_IN_DAG_ID = re.compile(r"[^A-Za-z0-9_-]")
+_MAX_DAG_ID = 250
 
 
 class Bar(StrictModel):
@@ -20,8 +24,8 @@ class Bar(StrictModel):
 
     production_model: str | None = Field(
         default=None,
-        description="Model name of the production model on the NIM proxy. Where it is listed there, it answers "
-        "the holdout again and its score is the bar.",
+        description="Model name of the production model on the NIM proxy. Where it is listed there, it "
+        "answers the holdout again and its score is the bar.",
     )
 
 
@@ -58,11 +62,20 @@ def _dag_id_part(text: str) -> str:
     return _NOT_IN_DAG_ID.sub("-", text)
 
 
-def load_workloads(directory: Path = DIRECTORY) -> list[Workload]:
-    """Every configured workload, by file name. Raises ConfigError for a bad file or a DAG id taken twice."""
+def load_workloads(directory: Path | None = None) -> list[Workload]:
+    """Every configured workload, by file name; from the folder that FLYWHEEL_WORKLOADS names, else our own.
+
+    Raises ConfigError for a bad file, and for a DAG id that is too long or taken twice.
+    """
+    directory = directory or Path(os.environ.get(DIRECTORY_VARIABLE) or DIRECTORY)
     workloads: dict[str, Workload] = {}
     for path in sorted(directory.glob("*.yaml")):
         workload = validate(Workload, read_yaml(path), f"workloads/{path.name}")
+        if len(workload.dag_id) > _MAX_DAG_ID:
+            raise ConfigError(
+                f"workloads/{path.name}: the DAG id {workload.dag_id!r} has {len(workload.dag_id)} "
+                f"characters, Airflow allows {_MAX_DAG_ID}; shorten `client_id` or `workload_id`"
+            )
         if workload.dag_id in workloads:
             raise ConfigError(
                 f"workloads/{path.name}: the DAG id {workload.dag_id!r} belongs to another workload already; "

@@ -62,13 +62,6 @@ class NimDocument(Document):
     undeployed_at: str | None = None
 
 
-class Event(Document):
-    """Something that happened, in words."""
-
-    at: str
-    text: str
-
-
 class Reference(Document):
     """The production model, asked again."""
 
@@ -102,4 +95,4 @@ class RunDocument(Document):
     winners: list[dict[str, Any]] = []
     notification: dict[str, Any] | None = None
     error: str | None = None
-    events: list[Event] = []
+    events: list[str] = Field(default=[], description="What happened: `<time> <words>`, oldest first.")

@@ -24,8 +24,11 @@ def dataset(job: str) -> str:
 
 
 def deployment(job: str, nim_slug: str) -> str:
-    """Name of a NIM's deployment: lower case, no dots, at most 63 characters, distinct for each run and NIM."""
-    legal = "".join(c if c.isalnum() else "-" for c in nim_slug.lower())
+    """Name of a NIM's deployment: an RFC 1123 label (lower case, no dots, at most 63 characters).
+
+    Distinct for each run and NIM.
+    """
+    legal = "".join(c if c.isascii() and c.isalnum() else "-" for c in nim_slug.lower())
     digest = hashlib.sha256(f"{job}/{nim_slug}".encode()).hexdigest()[:8]
     return f"fw-{job[:8]}-{digest}-{legal}"[:_MAX_DEPLOYMENT_NAME].rstrip("-")
 

@@ -17,7 +17,7 @@ from pymongo.errors import DuplicateKeyError
 
 from include.flywheel.errors import StateError
 from include.flywheel.evaluation.scores import StageScores
-from include.flywheel.runs.documents import Event, NimDocument, RunDocument, Stage, now
+from include.flywheel.runs.documents import NimDocument, RunDocument, Stage, now
 from include.flywheel.runs.states import NimStatus, RunStatus, StageName, StageStatus
 
 # Stands where the slug of a NIM stands, for the production model that answers again.
@@ -70,15 +70,16 @@ class RunRepository:
         self._runs.update_one({"job_id": job_id}, {"$set": fields})
 
     def note(self, job_id: str, text: str) -> None:
-        """Append an event."""
+        """Append an event. A plain string: the embedded server turns documents in `$push` to strings."""
         self._runs.update_one(
-            {"job_id": job_id}, {"$push": {"events": Event(at=now(), text=text).model_dump()}}
+            {"job_id": job_id}, {"$push": {"events": f"{now()} {text}"}}
         )
 
     def set_status(self, job_id: str, status: RunStatus, **fields: Any) -> bool:
-        """Move the run on, unless it is over already. Returns whether it was moved."""
+        """Move the run on, never back, unless it is over already. Returns whether anything changed."""
         done = self._runs.update_one(
-            {"job_id": job_id, "status": {"$in": _LIVE}}, {"$set": {"status": status.value, **fields}}
+            {"job_id": job_id, "status": {"$in": _may_become(status)}},
+            {"$set": {"status": status.value, **fields}},
         )
         return done.modified_count == 1
 
@@ -119,16 +120,18 @@ class RunRepository:
         self._nims.update_one({"job_id": job_id, "slug": slug}, {"$set": fields})
 
     def set_nim_status(self, job_id: str, slug: str, status: NimStatus, **fields: Any) -> bool:
-        """Move a NIM on, unless it is over already. Returns whether it was moved."""
-        over = [s.value for s in NimStatus if s.is_over]
+        """Move a NIM on, never back, unless it is over already. Returns whether anything changed."""
         done = self._nims.update_one(
-            {"job_id": job_id, "slug": slug, "status": {"$nin": over}},
+            {"job_id": job_id, "slug": slug, "status": {"$in": _may_become(status)}},
             {"$set": {"status": status.value, **fields}},
         )
         return done.modified_count == 1
 
     def stage(self, job_id: str, slug: str, stage: StageName) -> Stage:
-        """One stage as it is written down; a fresh one when nothing is yet. Raises StateError without its NIM."""
+        """One stage as it is written down; a fresh one when nothing is yet.
+
+        Raises StateError without its run or NIM.
+        """
         if slug == REFERENCE:
             reference = self.get(job_id).reference
             return reference.stage if reference else Stage()
@@ -174,6 +177,12 @@ class RunRepository:
         """Per-item scores of a run as (slug, scores), in a stable order."""
         found = self._scores.find({"job_id": job_id}).sort([("slug", ASCENDING), ("stage", ASCENDING)])
         return [(one["slug"], StageScores.model_validate(one["scores"])) for one in found]
+
+
+def _may_become(status: RunStatus | NimStatus) -> list[str]:
+    """The live statuses that `status` may follow: those before it, and itself for a step that is repeated."""
+    words: list[RunStatus | NimStatus] = list(type(status))
+    return [word.value for word in words[: words.index(status) + 1] if not word.is_over]
 
 
 def _run(found: dict[str, Any]) -> RunDocument:

@@ -30,11 +30,15 @@ _BACK = (0, 1, 2, 3, 3, 4, 4, 4, 4, 5)
 
 @dataclass(slots=True)
 class Candidate:
-    """A value, its feature codes, its prior, and where it stands newest: turns back, path, order there."""
+    """A value, its prior, its features, and where it stands newest: turns back, path, order there.
+
+    `codes` tell how it stands there, `words` what is said around the answer (constants only).
+    """
 
     value: Any
     prior: float = 0.0
     codes: list[int] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
     back: int = -1
     path: str = ""
     order: int = 0
@@ -134,27 +138,46 @@ def _scalar(slot: Slot, view: View) -> dict[str, Candidate]:
         if candidate is None:
             if len(found) >= limit:
                 continue
-            candidate = found[key] = Candidate(value, 0.0, [], seen.back, atom.path, atom.order)
+            candidate = found[key] = Candidate(
+                value, back=seen.back, path=atom.path, order=atom.order
+            )
         _describe(candidate, slot, seen, source, atom)
     return found
+
+
+def _near(view: View) -> list[int]:
+    """Codes of the words around the answer, each told apart by who said it and how many turns ago.
+
+    The newest turn of the user comes first, then the assistant's, then older ones of the user with fewer
+    words: as many as the capacity reads.
+    """
+    capacity = view.capacity
+    depth = {"user": 1 + capacity.turns_read // 12, "assistant": 1}
+    met = {"user": 0, "assistant": 0}
+    codes: list[int] = []
+    for seen in view.seen:
+        role, text = seen.turn.role, seen.turn.text
+        if not text or met.get(role, 9) >= depth.get(role, 0):
+            continue
+        found = content_words(text)[-(capacity.words_read // (1 + 2 * met[role])) :]
+        codes += [code(f"{role[0]}{met[role]} {word}") for word in dict.fromkeys(found)]
+        met[role] += 1
+    return codes
 
 
 def _constants(slot: Slot, view: View, found: dict[str, Candidate]) -> None:
     """Choices of the schema and values learnt, with the words of the newest turns as evidence for each."""
     choices: Iterable[Any] = slot.choices or slot.constants
-    near: list[str] = []
-    for role in ("user", "assistant"):
-        near += [
-            f"{role[0]} {w}" for w in content_words(view.conversation.last(role))[-view.capacity.words_read :]
-        ]
+    near = _near(view) if choices else []
     for choice in choices:
         value = coerce(choice, slot.kind)
         if value is None:
             continue
         key = key_of(value)
         candidate = found.setdefault(key, Candidate(value))
-        candidate.codes.append(code(f"value {key}"))
-        candidate.codes += [code(f"value {key} {word}") for word in sorted(set(near))[:40]]
+        own = code(f"value {key}")
+        candidate.codes.append(own)
+        candidate.words = [word ^ own for word in near]
         if isinstance(value, str):
             _mentions(candidate, spoken(value), slot, view)
         elif value is False:
@@ -190,7 +213,9 @@ def _structured(slot: Slot, view: View) -> dict[str, Candidate]:
         key = key_of(value)
         candidate = found.get(key)
         if candidate is None:
-            candidate = found[key] = Candidate(value, 0.0, [], place.back, place.path, place.order)
+            candidate = found[key] = Candidate(
+                value, back=place.back, path=place.path, order=place.order
+            )
             candidate.prior = (
                 1.0 - 0.12 * min(place.back, 12) + 1.5 * place.said + (0.8 if place.named else 0.0)
             )

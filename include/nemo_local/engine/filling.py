@@ -27,7 +27,7 @@ def weigh(found: list[Candidate], slot: Slot, ranker: Ranker | None) -> np.ndarr
     priors = np.array([candidate.prior for candidate in found])
     if ranker is None:
         return priors
-    return ranker.scores(ranker.rows([candidate.codes for candidate in found], salts(slot)), priors)
+    return ranker.scores(ranker.rows([(each.codes, each.words) for each in found], salts(slot)), priors)
 
 
 def _best_effort(slot: Slot, view: View) -> Any:

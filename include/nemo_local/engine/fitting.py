@@ -20,7 +20,7 @@ from include.nemo_local.engine.hyperparameters import EpochReport, Hyperparamete
 from include.nemo_local.engine.lessons import Lesson, knowledge_of, labels_in, lessons_of, read_rows
 from include.nemo_local.engine.linear import Chooser, Ranker, join, softmax
 
-BUCKETS_PER_DIM = 128
+BUCKETS_PER_DIM = 512
 MAX_REPLIES = 400
 _CHOOSER_RATE = 0.25
 _RANKER_RATE = 0.25

@@ -13,7 +13,7 @@ from include.nemo_local.engine.capacity import Capacity
 from include.nemo_local.engine.conversation import Conversation, Turn, read_row
 from include.nemo_local.engine.features import Row, features_of
 from include.nemo_local.engine.filling import learnt_slots, salts, same_value
-from include.nemo_local.engine.linear import Ranker
+from include.nemo_local.engine.linear import Ranker, Rows
 from include.nemo_local.engine.slots import Knowledge, Slot, slots_of
 from include.nemo_local.engine.view import View, key_of, look
 
@@ -26,7 +26,7 @@ _LABEL_CHARS = 60
 class Choice:
     """A list of candidates: indices and starts for the ranker, priors, and the position of the right one."""
 
-    rows: tuple[np.ndarray, np.ndarray]
+    rows: Rows
     priors: np.ndarray
     answer: int
 
@@ -149,7 +149,7 @@ def choices_of(view: View, answer: Turn, known: Mapping[str, Knowledge], ranker:
             else:
                 right = [i for i, c in enumerate(found) if c.value is ABSENT]
             if right and len(found) > 1:
-                rows = ranker.rows([candidate.codes for candidate in found], salts(slot))
+                rows = ranker.rows([(each.codes, each.words) for each in found], salts(slot))
                 made.append(Choice(rows, np.array([c.prior for c in found]), right[0]))
     return made
 

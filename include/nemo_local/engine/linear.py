@@ -4,6 +4,7 @@
 candidates (conditional logit, McFadden 1974), starting from each candidate's prior. Both are deterministic.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from include.nemo_local.engine.text import mix
 
 _EPSILON = 1e-6
+_WORDS_SHARE = 1.0
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Sparse rows: indices and values of all rows end to end, and where each row begins."""
 
@@ -71,29 +73,35 @@ class Ranker:
         self.weights = np.zeros(features, dtype=np.float64)
         self._squares = np.full(features, _EPSILON)
 
-    def rows(self, codes: Sequence[Sequence[int]], salts: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Indices, shape (salts, all features end to end), and where each candidate begins."""
-        flat = np.array([code for each in codes for code in each], dtype=np.uint64)
-        lengths = [len(each) for each in codes]
+    def rows(self, candidates: Sequence[tuple[Sequence[int], Sequence[int]]], salts: Sequence[int]) -> Rows:
+        """Rows of candidates, each given by its codes and its words; the indices have shape (salts, features).
+
+        A code has the value 1. The words of a candidate share the Euclidean norm `_WORDS_SHARE`, so that a
+        long text does not drown where a value stands.
+        """
+        flat = np.array([code for each in candidates for codes in each for code in codes], dtype=np.uint64)
+        values = [
+            np.concatenate((np.ones(len(codes)), np.full(len(said), _WORDS_SHARE / math.sqrt(len(said) or 1))))
+            for codes, said in candidates
+        ]
         size = np.uint64(len(self.weights))
         indices = np.stack([mix(flat, salt) % size for salt in salts]).astype(np.int64)
-        return indices, np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64)
+        starts = np.concatenate(([0], np.cumsum([len(each) for each in values])[:-1])).astype(np.int64)
+        return indices, np.concatenate(values), starts
 
-    def scores(self, rows: tuple[np.ndarray, np.ndarray], priors: np.ndarray) -> np.ndarray:
+    def scores(self, rows: Rows, priors: np.ndarray) -> np.ndarray:
         """Scores, one for each candidate."""
-        indices, starts = rows
-        return np.asarray(priors + np.add.reduceat(self.weights[indices].sum(axis=0), starts))
+        indices, values, starts = rows
+        return np.asarray(priors + np.add.reduceat(self.weights[indices].sum(axis=0) * values, starts))
 
-    def learn(
-        self, rows: tuple[np.ndarray, np.ndarray], priors: np.ndarray, answer: int, rate: float
-    ) -> float:
+    def learn(self, rows: Rows, priors: np.ndarray, answer: int, rate: float) -> float:
         """One step on one list; returns its log loss before the step."""
-        indices, starts = rows
+        indices, values, starts = rows
         chances = softmax(self.scores(rows, priors))
         loss = -float(np.log(max(chances[answer], 1e-12)))
         chances[answer] -= 1.0
         lengths = np.diff(np.append(starts, indices.shape[1]))
-        slopes = np.tile(np.repeat(chances, lengths), len(indices))
+        slopes = np.tile(np.repeat(chances, lengths) * values, len(indices))
         flat = indices.ravel()
         np.add.at(self._squares, flat, slopes**2)
         np.add.at(self.weights, flat, -rate * slopes / np.sqrt(self._squares[flat]))

@@ -1,0 +1,262 @@
+"""What every DAG of dags/ must have, and what importing a DAG file must not do."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from airflow.sdk import DAG, Param, task
+from airflow.sdk.definitions._internal.types import is_arg_set
+from airflow.sdk.exceptions import ParamValidationError
+from airflow.serialization.serialized_objects import DagSerialization
+
+from include.flywheel.config.workload import load_workloads
+
+ROOT = Path(__file__).resolve().parents[2]
+PROBE = Path(__file__).with_name("import_probe.py")
+DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
+# Of Airflow's 30 s, on a machine that does other things too.
+IMPORT_CPU_SECONDS = 5.0
+# A cancel may not run it twice; it is right without a second try.
+WITHOUT_RETRIES = {"close_run"}
+
+
+def offences(dag: DAG) -> list[str]:
+    """Everything that the policy misses in a DAG."""
+    found = []
+    if dag.owner in {"", "airflow"}:
+        found.append("owner: name who is asked when a run fails")
+    if not dag.tags:
+        found.append("tags: none")
+    if "### When something fails" not in (dag.doc_md or "") or "| Failed task |" not in (dag.doc_md or ""):
+        found.append("doc_md: no triage table")
+    if dag.catchup:
+        found.append("catchup: unpausing would start runs of the past")
+    for one in dag.tasks:
+        if one.retries < 1 and one.task_id not in WITHOUT_RETRIES:
+            found.append(f"{one.task_id}: no retries")
+        if one.execution_timeout is None and not getattr(one, "deferrable", False):
+            found.append(f"{one.task_id}: no execution_timeout")
+    for name in dag.params:
+        found += _param_offences(name, dag.params.get_param(name))
+    return found
+
+
+def _param_offences(name: str, param: Param) -> list[str]:
+    found = []
+    if not (param.description or param.schema.get("description")):
+        found.append(f"param {name}: no description")
+    if not param.schema.get("type"):
+        found.append(f"param {name}: no type")
+    try:
+        jsonschema.Draft202012Validator.check_schema(param.schema)
+        if is_arg_set(param.value):
+            copy.copy(param).resolve()
+    except (jsonschema.SchemaError, ParamValidationError) as error:
+        found.append(f"param {name}: {error}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, DAG]:
+    made = [one for file in DAG_FILES for one in runpy.run_path(str(file)).values()]
+    return {one.dag_id: one for one in made if isinstance(one, DAG)}
+
+
+@pytest.fixture(scope="module")
+def on_demand(dags: dict[str, DAG]) -> DAG:
+    return dags["flywheel_on_demand"]
+
+
+def probed(dag_file: Path, root: Path = ROOT) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(PROBE), str(dag_file)],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def test_each_workload_has_its_dag_and_one_is_on_demand(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {one.dag_id for one in load_workloads()} | {"flywheel_on_demand"}
+
+
+def test_every_dag_keeps_the_policy(dags: dict[str, DAG]) -> None:
+    assert {dag_id: found for dag_id, dag in dags.items() if (found := offences(dag))} == {}
+
+
+def test_the_policy_finds_what_is_missing() -> None:
+    with DAG("bare", schedule=None, start_date=datetime(2025, 1, 1, tzinfo=UTC), catchup=True) as bare:
+        bare.params = {"size": Param("ten", type="integer")}
+
+        @task(retries=0)
+        def careless() -> None: ...
+
+        careless()
+    assert [found.split(":")[0] for found in offences(bare)] == [
+        "owner",
+        "tags",
+        "doc_md",
+        "catchup",
+        "careless",
+        "careless",
+        "param size",
+        "param size",
+    ]
+
+
+def test_every_dag_can_be_serialized(dags: dict[str, DAG]) -> None:
+    for dag in dags.values():
+        json.dumps(DagSerialization.to_dict(dag))
+
+
+def test_a_schedule_needs_no_conf(dags: dict[str, DAG]) -> None:
+    scheduled = [dag for dag in dags.values() if dag.schedule is not None]
+    assert scheduled
+    for dag in scheduled:
+        dag.params.validate()
+
+
+def test_owner_tags_and_documentation_are_the_workloads(dags: dict[str, DAG]) -> None:
+    for workload in load_workloads():
+        dag = dags[workload.dag_id]
+        assert dag.owner == workload.owner
+        assert f"client:{workload.client_id}" in dag.tags
+        assert workload.description in (dag.doc_md or "")
+
+
+def test_a_teardown_takes_every_nim_down_and_the_last_one_fails_the_run(dags: dict[str, DAG]) -> None:
+    for dag in dags.values():
+        undeploy, close = dag.get_task("nim.undeploy"), dag.get_task("close_run")
+        assert undeploy.is_teardown
+        assert close.is_teardown
+        assert close.on_failure_fail_dagrun
+        # With setups a cancel could keep a teardown from running.
+        assert not [one.task_id for one in dag.tasks if one.is_setup]
+        assert "nim.undeploy" in close.upstream_task_ids
+
+
+@pytest.mark.parametrize("dag_file", DAG_FILES, ids=lambda path: path.name)
+def test_importing_a_dag_file_is_quick_and_touches_nothing(dag_file: Path) -> None:
+    answer = probed(dag_file)
+    assert answer["dags"]
+    assert answer["touched"] == []
+    assert answer["cpu_seconds"] < IMPORT_CPU_SECONDS
+
+
+CURIOUS = """
+import socket
+from airflow.sdk import Variable
+from airflow.sdk.bases.hook import BaseHook
+Variable.get("some_variable")
+BaseHook.get_connection("some_connection")
+open("/etc/hostname").close()
+with socket.socket() as probe:
+    probe.connect_ex(("127.0.0.1", 1))
+"""
+
+
+def test_the_probe_sees_a_dag_file_that_reaches_out(tmp_path: Path) -> None:
+    file = tmp_path / "dags" / "curious.py"
+    file.parent.mkdir()
+    file.write_text(CURIOUS)
+    touched = probed(file)["touched"]
+    assert [one.split()[0] for one in touched] == [
+        "_get_variable",
+        "_get_connection",
+        "open",
+        "socket.connect",
+    ]
+
+
+@pytest.fixture
+def project_copy(tmp_path: Path) -> Path:
+    for part in ("dags", "include"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_a_yaml_file_more_is_a_dag_more(project_copy: Path) -> None:
+    workloads = project_copy / "include/flywheel/config/workloads"
+    (workloads / "new.yaml").write_text("client_id: skyline\nworkload_id: seats\nowner: cabin\n")
+    answer = probed(project_copy / "dags/flywheel.py", project_copy)
+    assert "flywheel__skyline__seats" in answer["dags"]
+    assert len(answer["dags"]) == len(load_workloads()) + 2
+    assert answer["touched"] == []
+
+
+REFUSED = [
+    ("client_id", 5),
+    ("client_id", ""),
+    ("client_id", None),
+    ("workload_id", "w" * 201),
+    ("job_type", "embedding"),
+    ("job_type", None),
+    ("config_name", 3),
+    ("data_split_config", "large"),
+    ("data_split_config", {"eval_size": "ten"}),
+    ("data_split_config", {"eval_size": 0}),
+    ("data_split_config", {"eval_size": True}),
+    ("data_split_config", {"val_ratio": 1}),
+    ("data_split_config", {"limit": 0}),
+    ("data_split_config", {"random_seed": -1}),
+    ("data_split_config", {"parse_function_arguments": "yes"}),
+    ("data_split_config", {"eval_sise": 10}),
+    ("nims", "meta/llama-3.2-1b-instruct"),
+    ("nims", []),
+    ("nims", [1]),
+    ("nims", ["n"] * 101),
+    ("min_quality", 1.5),
+    ("min_quality", "0.9"),
+]
+ACCEPTED = [
+    ("client_id", "acme"),
+    ("config_name", None),
+    ("data_split_config", None),
+    ("data_split_config", {}),
+    ("data_split_config", {"eval_size": 100, "val_ratio": 0, "random_seed": None, "limit": None}),
+    ("data_split_config", {"min_total_records": 1, "parse_function_arguments": False}),
+    ("nims", None),
+    ("nims", ["meta/llama-3.2-1b-instruct"]),
+    ("min_quality", 0.9),
+    ("min_quality", None),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_a_bad_conf_is_refused_by_its_param(on_demand: DAG, name: str, value: Any) -> None:
+    with pytest.raises(ParamValidationError):
+        copy.copy(on_demand.params.get_param(name)).resolve(value)
+
+
+@pytest.mark.parametrize(("name", "value"), ACCEPTED)
+def test_a_good_conf_is_accepted(on_demand: DAG, name: str, value: Any) -> None:
+    assert copy.copy(on_demand.params.get_param(name)).resolve(value) == value
+
+
+def test_on_demand_asks_for_client_and_workload(on_demand: DAG) -> None:
+    for name in ("client_id", "workload_id"):
+        with pytest.raises(ParamValidationError):
+            copy.copy(on_demand.params.get_param(name)).resolve()
+
+
+def test_a_workloads_own_dag_is_for_it_alone(dags: dict[str, DAG]) -> None:
+    for workload in load_workloads():
+        param = dags[workload.dag_id].params.get_param("client_id")
+        assert copy.copy(param).resolve() == workload.client_id
+        with pytest.raises(ParamValidationError):
+            copy.copy(param).resolve("somebody-else")

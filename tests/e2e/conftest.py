@@ -1,0 +1,144 @@
+"""The whole local stack, once for all end-to-end tests: real scheduler, triggerer, workers, services."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from pymongo import MongoClient
+
+from include.flywheel.config.workload import DIRECTORY, DIRECTORY_VARIABLE
+from include.flywheel.logs.files import FileLogStore
+from include.flywheel.logs.lines import read_lines
+from include.flywheel.logs.load import load
+from include.flywheel.runs import ids
+from include.flywheel.runs.documents import RunDocument
+from include.flywheel.runs.repository import RunRepository
+from include.local_stack import airflow_config, samples
+from include.local_stack.airflow_api import AirflowApi
+from include.local_stack.layout import Layout, Ports
+from include.local_stack.stack import Stack
+
+SUPPORT = "flywheel__acme-shop__support_agent"
+ORDERS = "flywheel__acme-shop__order_desk"
+EMPTY = "flywheel__acme-shop__never_logged"
+ON_DEMAND = "flywheel_on_demand"
+
+OVER = {"success", "failed"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is end-to-end, and comes last: quick failures are seen first."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("e2e")
+
+
+@dataclass
+class World:
+    """What the tests talk to."""
+
+    stack: Stack
+    api: AirflowApi
+    runs: RunRepository
+    nemo: httpx.Client
+
+    def start(self, dag_id: str, run_id: str, **conf: Any) -> str:
+        """Start a run by REST; returns its job id."""
+        self.api.start(dag_id, run_id, conf)
+        return ids.job_id(dag_id, run_id)
+
+    def wait_for(self, what: str, ready: Callable[[], bool], seconds: float = 120) -> None:
+        """Poll until `ready()`; fails with `what` after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            self.stack.check()
+            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+            time.sleep(0.2)
+
+    def finish(self, dag_id: str, run_id: str, seconds: float = 180) -> str:
+        """Wait for the end of a run; returns Airflow's state."""
+        self.wait_for(f"end of {run_id}", lambda: self.api.run_state(dag_id, run_id) in OVER, seconds=seconds)
+        return self.api.run_state(dag_id, run_id)
+
+    def document(self, dag_id: str, run_id: str) -> RunDocument:
+        """The run's document."""
+        return self.runs.get(ids.job_id(dag_id, run_id))
+
+    def remote(self, project: str) -> dict[str, Any]:
+        """What the stand-in holds of a run: deployments, live jobs, data sets."""
+
+        def rows(path: str) -> list[dict[str, Any]]:
+            found = self.nemo.get(path, params={"page_size": 1000}).raise_for_status().json()["data"]
+            return [row for row in found if row.get("project") == project]
+
+        live = {"created", "pending", "running", "cancelling"}
+        jobs = rows("/v1/customization/jobs") + rows("/v1/evaluation/jobs")
+        return {
+            "deployments": [row["name"] for row in rows("/v1/deployment/model-deployments")],
+            "live_jobs": [row["id"] for row in jobs if row["status"] in live],
+            "datasets": [row["name"] for row in rows("/v1/datasets")],
+        }
+
+    def behave(self, kind: str, model: str, how: dict[str, Any]) -> None:
+        """Make the stand-in hold or fail the matching jobs."""
+        body = {"kind": kind, "model_contains": model, **how}
+        self.nemo.post("/_local/behaviours", json=body).raise_for_status()
+
+    def received(self, job_id: str) -> list[dict[str, Any]]:
+        """What the application received about a run."""
+        if not self.stack.events_file.exists():
+            return []
+        lines = self.stack.events_file.read_text().splitlines()
+        return [event for event in (json.loads(line)["event"] for line in lines) if event["job_id"] == job_id]
+
+
+@pytest.fixture(scope="session")
+def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our own workloads, the order desk every minute, and one without logs."""
+    folder = tmp_path_factory.mktemp("workloads")
+    for path in DIRECTORY.glob("*.yaml"):
+        described = yaml.safe_load(path.read_text())
+        if described["workload_id"] == "order_desk":
+            described["schedule"] = "* * * * *"
+        (folder / path.name).write_text(yaml.safe_dump(described))
+    lonely = {"client_id": "acme-shop", "workload_id": "never_logged", "logs_conn_id": "empty_logs"}
+    (folder / "never_logged.yaml").write_text(yaml.safe_dump(lonely))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory, workloads: Path) -> Iterator[World]:
+    layout = Layout(tmp_path_factory.mktemp("stack") / "state")
+    ports = Ports.free()
+    with pytest.MonkeyPatch.context() as patch, Stack(layout, ports) as stack:
+        patch.setitem(os.environ, DIRECTORY_VARIABLE, str(workloads))
+        stack.start_services()
+        empty = layout.state / "empty_log_store"
+        empty.mkdir()
+        stack.settings["connections"].append(
+            {"conn_id": "empty_logs", "conn_type": "fs", "conn_extra": {"path": str(empty)}}
+        )
+        files = samples.write(layout.state / "samples", seed=7, chat_url=f"{stack.nemo_url}/nim")
+        store = FileLogStore(layout.log_store)
+        for workload, path in files.items():
+            load(read_lines(path), store, samples.CLIENT, workload).check()
+        stack.start_airflow()
+        password = airflow_config.passwords(layout)["admin"]
+        client: MongoClient[dict[str, Any]] = MongoClient("127.0.0.1", ports.mongo)
+        with (
+            AirflowApi(stack.airflow_url, "admin", password) as api,
+            httpx.Client(base_url=stack.nemo_url, timeout=30) as nemo,
+        ):
+            for dag_id in (SUPPORT, ORDERS, EMPTY, ON_DEMAND):
+                api.wait_for_dag(dag_id)
+                api.unpause(dag_id)
+            yield World(stack, api, RunRepository(client["flywheel"]), nemo)

@@ -1,0 +1,174 @@
+"""A whole turn: started in each of the three ways, decided, told, and nothing left behind."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from include.flywheel.datasets.report import DatasetReport
+from include.flywheel.evaluation.decision import Decision
+from include.flywheel.evaluation.specs import Stage
+from include.flywheel.runs.documents import RunDocument
+from include.flywheel.runs.repository import REFERENCE
+from include.flywheel.runs.states import NimStatus, RunStatus, StageName
+
+from .conftest import ORDERS, OVER, SUPPORT, World
+
+RUN_ID = "by-rest"
+NIMS = ["meta/llama-3.2-1b-instruct", "meta/llama-3.1-8b-instruct"]
+
+
+@pytest.fixture(scope="module")
+def turned(world: World) -> RunDocument:
+    """A run that was started with the conf of the contract."""
+    world.start(
+        SUPPORT,
+        RUN_ID,
+        client_id="acme-shop",
+        workload_id="support_agent",
+        job_type="llm_job",
+        config_name="laptop",
+        data_split_config={"eval_size": 60, "limit": 900, "random_seed": 3},
+        nims=NIMS,
+    )
+    assert world.finish(SUPPORT, RUN_ID) == "success"
+    return world.document(SUPPORT, RUN_ID)
+
+
+def test_the_document_tells_what_airflow_tells(turned: RunDocument, world: World) -> None:
+    assert turned.status is RunStatus.COMPLETED
+    assert turned.error is None
+    assert turned.simulated is True
+    assert turned.started_at < turned.finished_at < turned.everything_down_at
+    states = {
+        (one["task_id"], one["map_index"]): one["state"] for one in world.api.task_instances(SUPPORT, RUN_ID)
+    }
+    assert set(states.values()) == {"success"}
+    assert [nim.status for nim in world.runs.nims(turned.job_id)] == [NimStatus.COMPLETED] * 2
+
+
+def test_every_record_is_accounted_for(turned: RunDocument) -> None:
+    report = DatasetReport.model_validate(turned.dataset)
+    report.ledger.check()
+    assert report.ledger.records_read == 900
+    assert report.ledger.older_than_limit > 0
+    assert report.eval.records == 60
+    assert report.overlap.none
+    assert report.seed == 3
+
+
+def test_scores_were_measured_on_each_stage_of_each_nim(turned: RunDocument, world: World) -> None:
+    scores = {(slug, one.stage): one for slug, one in world.runs.scores(turned.job_id)}
+    slugs = [name.replace("/", "-") for name in NIMS]
+    assert set(scores) == {(REFERENCE, Stage.REFERENCE)} | {
+        (slug, stage) for slug in slugs for stage in (Stage.BASE, Stage.ICL, Stage.CUSTOMIZED)
+    }
+    items = {tuple(one.item_ids) for one in scores.values()}
+    assert len(items) == 1, "every model answers the same items"
+    for slug in slugs:
+        base, customized = scores[slug, Stage.BASE], scores[slug, Stage.CUSTOMIZED]
+        primary = "function_name_and_args_accuracy"
+        assert customized.mean(primary) > base.mean(primary) + 0.2, "there is something to learn"
+        shown = world.runs.nim(turned.job_id, slug).stages[StageName.CUSTOMIZED_EVAL].scores[primary]
+        assert shown == pytest.approx(customized.mean(primary))
+    assert scores[slugs[0], Stage.BASE].scores != scores[slugs[1], Stage.BASE].scores
+
+
+def test_the_decision_stands_on_the_production_model_asked_again(turned: RunDocument) -> None:
+    decision = Decision.model_validate(turned.decision)
+    assert decision.bar.model == "local/shop-agent-large"
+    assert len(decision.candidates) == 6
+    assert [winner["nim"] for winner in turned.winners] == ([decision.winner.nim] if decision.winner else [])
+
+
+def test_the_application_was_told_once(turned: RunDocument, world: World) -> None:
+    [event] = world.received(turned.job_id)
+    assert event["event"] == "run.completed"
+    assert event["verdict"] == turned.decision["verdict"]
+    assert turned.notification["delivered"] is True
+    assert turned.notification["status"] == 200
+    assert event["report_url"].startswith(world.stack.airflow_url)
+
+
+def test_nothing_is_left_running(turned: RunDocument, world: World) -> None:
+    left = world.remote(f"run-{turned.job_id}")
+    assert left["deployments"] == []
+    assert left["live_jobs"] == []
+    assert left["datasets"] == [f"fw-{turned.job_id}"], "the data set stays, with the run"
+    assert not (world.stack.layout.staging / turned.job_id).exists()
+
+
+def test_the_job_id_is_the_one_that_clients_know(turned: RunDocument) -> None:
+    assert turned.job_id == hashlib.sha256(f"{SUPPORT}/{RUN_ID}".encode()).hexdigest()[:24]
+
+
+def test_the_grid_names_each_nim(turned: RunDocument, world: World) -> None:
+    mapped = [one for one in world.api.task_instances(SUPPORT, RUN_ID) if one["map_index"] >= 0]
+    assert mapped
+    assert {one["task_id"]: None for one in mapped if one["rendered_map_index"] not in NIMS} == {}
+    for task_id in {one["task_id"] for one in mapped}:
+        names = {one["rendered_map_index"] for one in mapped if one["task_id"] == task_id}
+        assert names == set(NIMS), task_id
+
+
+@pytest.fixture(scope="module")
+def one_fails(world: World) -> Iterator[str]:
+    """From the form, with the customization of the 1B made to fail. The form sends the value of every field."""
+    details = world.api.get(f"/api/v2/dags/{SUPPORT}/details")
+    form: dict[str, Any] = {name: param["value"] for name, param in details["params"].items()}
+    form |= {"nims": NIMS, "data_split_config": {"eval_size": 40, "limit": 500}}
+    world.behave("customization", "llama-3.2-1b", {"fail": "loss is not a number at step 3"})
+    run_id = "by-form"
+    try:
+        world.start(SUPPORT, run_id, **form)
+        assert world.finish(SUPPORT, run_id) == "success"
+    finally:
+        world.nemo.delete("/_local/behaviours").raise_for_status()
+    yield run_id
+
+
+def test_one_nims_failure_stays_its_own(one_fails: str, world: World) -> None:
+    run = world.document(SUPPORT, one_fails)
+    assert run.status is RunStatus.COMPLETED
+    small, large = world.runs.nims(run.job_id)
+    assert small.status is NimStatus.FAILED
+    assert "loss is not a number at step 3" in (small.error or "")
+    assert "did not run because customize failed" in (small.stages[StageName.CUSTOMIZED_EVAL].detail or "")
+    assert small.stages[StageName.BASE_EVAL].scores
+    assert large.status is NimStatus.COMPLETED
+    decision = Decision.model_validate(run.decision)
+    assert decision.candidate(NIMS[0], Stage.BASE) is not None
+    [missing] = decision.missing
+    assert (missing.nim, missing.stage) == (NIMS[0], Stage.CUSTOMIZED)
+    left = world.remote(f"run-{run.job_id}")
+    assert (left["deployments"], left["live_jobs"]) == ([], [])
+
+
+def test_a_failed_tasks_log_says_what_to_do(one_fails: str, world: World) -> None:
+    [failed] = [
+        one
+        for one in world.api.task_instances(SUPPORT, one_fails)
+        if one["task_id"] == "nim.customize_wait" and one["state"] == "failed"
+    ]
+    log = world.api.task_log(
+        SUPPORT, one_fails, failed["task_id"], map_index=failed["map_index"], try_number=failed["try_number"]
+    )
+    assert "loss is not a number at step 3" in log
+    assert "Check its training files and hyperparameters" in log
+
+
+def test_the_schedule_starts_a_run(world: World) -> None:
+    def scheduled() -> list[dict[str, Any]]:
+        found = world.api.get(f"/api/v2/dags/{ORDERS}/dagRuns", run_type="scheduled")["dag_runs"]
+        return list(found)
+
+    world.wait_for("a scheduled run", lambda: bool(scheduled()), seconds=90)
+    world.api.pause(ORDERS)
+    for run in scheduled():
+        assert world.finish(ORDERS, run["dag_run_id"]) in OVER
+    document = world.document(ORDERS, scheduled()[-1]["dag_run_id"])
+    assert document.status is RunStatus.COMPLETED, document.error
+    assert document.workload_id == "order_desk"

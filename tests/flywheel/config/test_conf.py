@@ -1,0 +1,136 @@
+"""How conf, workload, profile and catalogue become one configuration, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include.flywheel.config.conf import ResolvedConfig, resolve
+from include.flywheel.config.nims import load_catalogue
+from include.flywheel.config.profile import load_profile
+from include.flywheel.config.workload import Workload, load_workloads
+from include.flywheel.datasets.split import SplitConfig
+from include.flywheel.errors import ConfigError, UnknownName
+
+LAPTOP = load_profile("laptop")
+DESK = Workload(client_id="acme", workload_id="desk")
+
+
+def conf(**changes: Any) -> dict[str, Any]:
+    return {"client_id": "acme", "workload_id": "desk", **changes}
+
+
+def test_a_bare_conf_takes_everything_from_the_profile() -> None:
+    config = resolve(conf(), DESK)
+    assert config.config_name == "laptop"
+    assert [nim.name for nim in config.nims] == LAPTOP.nims
+    assert (config.split, config.icl, config.gate) == (LAPTOP.split, LAPTOP.icl, LAPTOP.gate)
+    assert (config.training, config.waiting, config.seed) == (LAPTOP.training, LAPTOP.waiting, LAPTOP.seed)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("eval_size", 7), ("val_ratio", 0.5), ("min_total_records", 9), ("limit", None), ("limit", 12)],
+)
+def test_a_partial_split_changes_its_own_keys_alone(key: str, value: Any) -> None:
+    split = resolve(conf(data_split_config={key: value}), DESK).split
+    assert getattr(split, key) == value
+    assert split.model_dump(exclude={key}) == LAPTOP.split.model_dump(exclude={key})
+
+
+def test_the_splits_seed_is_the_runs_seed() -> None:
+    assert resolve(conf(data_split_config={"random_seed": 0}), DESK).seed == 0
+    assert resolve(conf(data_split_config={"random_seed": None}), DESK).seed == LAPTOP.seed
+
+
+def test_a_conf_chooses_nims_in_its_order_and_a_quality() -> None:
+    names = list(reversed(LAPTOP.nims))[:2]
+    config = resolve(conf(nims=names, min_quality=0.75), DESK)
+    assert [nim.name for nim in config.nims] == names
+    assert config.workload.non_negotiable.min_quality == 0.75
+    assert DESK.non_negotiable.min_quality is None
+
+
+def test_a_conf_without_quality_keeps_the_workloads() -> None:
+    strict = Workload(client_id="acme", workload_id="desk", non_negotiable={"min_quality": 0.9})
+    assert resolve(conf(), strict).workload.non_negotiable.min_quality == 0.9
+    assert resolve(conf(min_quality=0), strict).workload.non_negotiable.min_quality == 0
+
+
+def test_on_demand_finds_the_configured_workload_and_describes_any_other() -> None:
+    configured = load_workloads()[0]
+    asked = {"client_id": configured.client_id, "workload_id": configured.workload_id}
+    assert resolve(asked, None).workload == configured
+    assert resolve(conf(), None).workload == DESK
+
+
+def test_a_resolved_config_survives_its_document() -> None:
+    config = resolve(conf(min_quality=0.5), DESK)
+    assert ResolvedConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+KNOWN = ", ".join(sorted(load_catalogue()))
+TWICE = LAPTOP.nims[0]
+REFUSED = [
+    ({"eval_sise": 3}, "conf: `eval_sise` = 3: unknown key: remove it or correct its spelling"),
+    ({"job_type": "chat"}, "conf: `job_type` = 'chat': Input should be 'llm_job'"),
+    ({"min_quality": 2}, "conf: `min_quality` = 2: Input should be less than or equal to 1"),
+    ({"client_id": ""}, "conf: `client_id` = '': String should have at least 1 character"),
+    ({"nims": []}, "conf: `nims` = []: List should have at least 1 item"),
+    (
+        {"data_split_config": {"eval_sise": 3}},
+        "conf.data_split_config: `eval_sise` = 3: unknown key: remove it or correct its spelling",
+    ),
+    (
+        {"data_split_config": {"eval_size": "ten"}},
+        "conf.data_split_config: `eval_size` = 'ten': Input should be a valid integer",
+    ),
+    ({"data_split_config": {"eval_size": None}}, "conf.data_split_config: `eval_size` = None"),
+    (
+        {"nims": ["meta/none"]},
+        f"`nims` names 'meta/none', which the NIM catalogue does not know; known are: {KNOWN}",
+    ),
+    ({"nims": [TWICE, TWICE]}, f"`nims` names {TWICE} more than once; name each NIM once"),
+    ({"config_name": "huge"}, "`config_name` is 'huge'; known profiles are: laptop"),
+    (
+        {"workload_id": "other"},
+        "`workload_id` = 'other': this DAG turns the wheel for 'desk' only; use the other workload's own DAG, "
+        "or flywheel_on_demand",
+    ),
+    ({"client_id": "rival"}, "`client_id` = 'rival': this DAG turns the wheel for 'acme' only"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), REFUSED)
+def test_what_is_refused_names_field_value_and_remedy(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        resolve(conf(**changes), DESK)
+    assert str(refused.value).startswith(message)
+
+
+def test_a_missing_name_says_so_without_repeating_the_conf() -> None:
+    with pytest.raises(ConfigError) as refused:
+        resolve({"config_name": "laptop"}, None)
+    assert str(refused.value) == "conf: `client_id` is missing: add it; `workload_id` is missing: add it"
+
+
+def test_unknown_names_are_an_error_of_their_own() -> None:
+    for changes in ({"nims": ["meta/none"]}, {"config_name": "../secrets"}):
+        with pytest.raises(UnknownName):
+            resolve(conf(**changes), DESK)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(SplitConfig.model_fields)), st.integers(-2, 3) | st.none()))
+@settings(max_examples=50, deadline=None)
+def test_any_split_is_taken_whole_or_refused_by_name(changes: dict[str, Any]) -> None:
+    try:
+        split = resolve(conf(data_split_config=changes), DESK).split
+    except ConfigError as error:
+        named = {part.split("`")[0] for part in str(error).split(" `")[1:]} | {str(error).split("`")[1]}
+        assert named
+        assert named <= set(changes)
+    else:
+        assert {key: getattr(split, key) for key in changes} == changes
