@@ -25,7 +25,7 @@ _MONGO_READY_SECONDS = 30.0
 
 def _own_airflow() -> None:
     """Airflow reads its environment when it is first imported: before any test module is."""
-    for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "_AIRFLOW_"))]:
+    for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "_AIRFLOW_", "FLYWHEEL_WORK"))]:
         del os.environ[name]
     home = tempfile.mkdtemp(prefix="flywheel_tests_airflow_")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
@@ -58,6 +58,7 @@ def mongo_uri(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], 
         return
     folder, port = tmp_path_factory.mktemp("mongo"), free_port()
     command = [str(Path(sys.executable).parent / "nx-27017"), "--data-dir", str(folder), "-p", str(port)]
+    command += ["--pid-file", str(folder / "pid")]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
     uri = f"mongodb://127.0.0.1:{port}"

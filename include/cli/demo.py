@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 0: the run completed; 1: it did not, or the stack did not start; 130: interrupted."""
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         return _Demo(options, console).run()
@@ -103,8 +103,9 @@ class _Demo:
     def _turn(self, api: AirflowApi) -> bool:
         dag_id, conf = self._dag_and_conf()
         run_id = f"demo-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-        api.wait_for_dag(dag_id)
-        api.unpause(dag_id)
+        for one in {dag_id, _ON_DEMAND, *(workload.dag_id for workload in load_workloads())}:
+            api.wait_for_dag(one)
+            api.unpause(one)
         api.start(dag_id, run_id, conf)
         self._say(f"triggered {dag_id}, run {run_id}")
         runs = self._open_runs()

@@ -81,14 +81,12 @@ class Stack:
         self._started(service)
 
     def _mongo(self, env: dict[str, str]) -> None:
-        data = self.layout.state / "mongo"
-        command = [
-            str(Path(sys.executable).parent / "nx-27017"),
-            "--data-dir",
-            str(data),
-            "-p",
-            str(self.ports.mongo),
-        ]
+        # Its own file of the process id: the default is one for all servers of the machine, and a file that
+        # outlived its server keeps the next from starting.
+        pid_file = self.layout.state / "mongo.pid"
+        pid_file.unlink(missing_ok=True)
+        command = [str(Path(sys.executable).parent / "nx-27017"), "-p", str(self.ports.mongo)]
+        command += ["--data-dir", str(self.layout.state / "mongo"), "--pid-file", str(pid_file)]
         service = self._start("MongoDB-wire server", "mongo", command, env)
         service.wait_ready(lambda: _mongo_answers(self.ports.mongo), _READY_SECONDS)
 

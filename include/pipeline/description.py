@@ -55,6 +55,7 @@ def describe(workload: Workload | None) -> str:
         "",
         workload.description,
         "",
+        "",
         f"Owner: **{workload.owner}**. Profile: `{workload.profile}`. "
         f"Compared with: {f'`{bar}`, asked again' if bar else _threshold(workload)}.",
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import DAG, dag, task, task_group
@@ -46,7 +46,8 @@ def flywheel_dag(workload: Workload | None) -> DAG:
         description=workload.description if workload else "One turn of the wheel for any client and workload",
         doc_md=describe(workload),
         schedule=_schedule(workload),
-        start_date=datetime(2025, 1, 1, tzinfo=UTC),
+        # No start date: the first scheduled run is the next one, not the last one that was missed.
+        start_date=None,
         catchup=False,
         max_active_runs=4,
         default_args={

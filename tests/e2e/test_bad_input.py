@@ -1,4 +1,4 @@
-"""Bad input ends in one clear error, in the task's log and in the run's document, with nothing left behind."""
+"""Bad input ends in one clear error, in the task's log and the run's document, with nothing left behind."""
 
 from __future__ import annotations
 

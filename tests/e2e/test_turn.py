@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -115,8 +114,8 @@ def test_the_grid_names_each_nim(turned: RunDocument, world: World) -> None:
 
 
 @pytest.fixture(scope="module")
-def one_fails(world: World) -> Iterator[str]:
-    """From the form, with the customization of the 1B made to fail. The form sends the value of every field."""
+def one_fails(world: World) -> str:
+    """From the form, which sends the value of every field, with the 1B's customization made to fail."""
     details = world.api.get(f"/api/v2/dags/{SUPPORT}/details")
     form: dict[str, Any] = {name: param["value"] for name, param in details["params"].items()}
     form |= {"nims": NIMS, "data_split_config": {"eval_size": 40, "limit": 500}}
@@ -127,7 +126,7 @@ def one_fails(world: World) -> Iterator[str]:
         assert world.finish(SUPPORT, run_id) == "success"
     finally:
         world.nemo.delete("/_local/behaviours").raise_for_status()
-    yield run_id
+    return run_id
 
 
 def test_one_nims_failure_stays_its_own(one_fails: str, world: World) -> None:

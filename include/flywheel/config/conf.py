@@ -24,7 +24,9 @@ class RunConf(StrictModel):
     job_type: Literal["llm_job"] = Field(default="llm_job", description="Kind of the candidate models.")
     config_name: str | None = Field(default=None, description="Profile; empty: the workload's own.")
     data_split_config: dict[str, Any] | None = Field(
-        default=None, description="Overrides keys of the profile's split; other keys keep their values."
+        default=None,
+        description="Overrides keys of the profile's split, other keys keep their values; for example "
+        '`{"eval_size": 100, "val_ratio": 0.1, "limit": 1000, "random_seed": 7}`.',
     )
     nims: list[str] | None = Field(
         default=None, min_length=1, max_length=100, description="Candidates; empty: the profile's."

@@ -71,9 +71,7 @@ class RunRepository:
 
     def note(self, job_id: str, text: str) -> None:
         """Append an event. A plain string: the embedded server turns documents in `$push` to strings."""
-        self._runs.update_one(
-            {"job_id": job_id}, {"$push": {"events": f"{now()} {text}"}}
-        )
+        self._runs.update_one({"job_id": job_id}, {"$push": {"events": f"{now()} {text}"}})
 
     def set_status(self, job_id: str, status: RunStatus, **fields: Any) -> bool:
         """Move the run on, never back, unless it is over already. Returns whether anything changed."""

@@ -6,11 +6,12 @@ schema, which is all that a model knows that has never seen the workload.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from include.nemo_local.engine.atoms import Atom
 from include.nemo_local.engine.lists import list_values, object_values
-from include.nemo_local.engine.slots import Slot, coerce, spoken
+from include.nemo_local.engine.slots import Slot, coerce, says, spoken
 from include.nemo_local.engine.text import code, content_words, name_words
 from include.nemo_local.engine.view import Seen, View, key_of
 
@@ -160,7 +161,10 @@ def _near(view: View) -> list[int]:
         if not text or met.get(role, 9) >= depth.get(role, 0):
             continue
         found = content_words(text)[-(capacity.words_read // (1 + 2 * met[role])) :]
-        codes += [code(f"{role[0]}{met[role]} {word}") for word in dict.fromkeys(found)]
+        names = dict.fromkeys(found)
+        if capacity.word_pairs:
+            names |= dict.fromkeys(f"{first} {second}" for first, second in pairwise(found))
+        codes += [code(f"{role[0]}{met[role]} {name}") for name in names]
         met[role] += 1
     return codes
 
@@ -193,7 +197,7 @@ def _mentions(candidate: Candidate, phrase: str, slot: Slot, view: View) -> None
             ]
             if hits:
                 _describe(candidate, slot, seen, "t", hits[0])
-        elif phrase in seen.turn.text.lower().replace("_", " ").replace("-", " "):
+        elif says(seen.turn.text, phrase):
             candidate.mentions += 1
             if candidate.mentions <= 3:
                 candidate.codes.append(

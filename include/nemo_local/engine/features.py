@@ -55,9 +55,9 @@ def _result(seen: Seen, view: View) -> list[str]:
         names += [f"key {key}" for key in list(data)[:24]]
         for key, value in list(data.items())[:24]:
             if isinstance(value, str) and len(value) <= 24 and not any(c.isdigit() for c in value):
-                names.append(f"result {key}={value.lower()}")
+                names += [f"result {key}={value.lower()}", f"result {tool} {key}={value.lower()}"]
             elif isinstance(value, bool):
-                names.append(f"result {key}={value}")
+                names += [f"result {key}={value}", f"result {tool} {key}={value}"]
     for path, listed in values.lists[:12]:
         fresh = [
             v
@@ -112,15 +112,16 @@ def _shapes(view: View) -> list[str]:
 def features_of(view: View, buckets: int) -> Row:
     """Distinct feature indices in 0..buckets-1, sorted, and their values; never empty.
 
-    What happened (calls, results, shapes of values) and what was said each have the Euclidean norm given by
-    their share, however many features they are: long turns do not drown the rest.
+    What happened so far (calls, shapes of values), what the newest tool answered, and what was said each have
+    the Euclidean norm given by their share, however many features they are: none drowns the others.
     """
-    names = _history(view) + _shapes(view)
+    happened = [_history(view) + _shapes(view)]
     if view.newest and view.newest.role == "tool":
-        names += _result(view.seen[0], view)
-    happened = mix(np.array([code(name) for name in names], dtype=np.uint64), 1)
+        happened.append(_result(view.seen[0], view))
     said = _turn_words(view)
-    parts = [(happened, _HAPPENED_SHARE), *((words, _SAID_SHARE / math.sqrt(len(said))) for words in said)]
+    facts = [mix(np.array([code(name) for name in names], dtype=np.uint64), 1) for names in happened]
+    parts = [(codes, _HAPPENED_SHARE) for codes in facts]
+    parts += [(words, _SAID_SHARE / math.sqrt(len(said))) for words in said]
     indices = np.concatenate([codes for codes, _ in parts]) % np.uint64(buckets)
     values = np.concatenate(
         [np.full(len(codes), share / math.sqrt(max(len(codes), 1))) for codes, share in parts]

@@ -12,7 +12,8 @@ import numpy as np
 from include.nemo_local.engine.text import mix
 
 _EPSILON = 1e-6
-_WORDS_SHARE = 1.0
+_START = 1.0
+_WORDS_SHARE = 4.0
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Sparse rows: indices and values of all rows end to end, and where each row begins."""
 
@@ -71,7 +72,7 @@ class Ranker:
 
     def __init__(self, features: int) -> None:
         self.weights = np.zeros(features, dtype=np.float64)
-        self._squares = np.full(features, _EPSILON)
+        self._squares = np.full(features, _START)
 
     def rows(self, candidates: Sequence[tuple[Sequence[int], Sequence[int]]], salts: Sequence[int]) -> Rows:
         """Rows of candidates, each given by its codes and its words; the indices have shape (salts, features).

@@ -11,6 +11,7 @@ from include.nemo_local.engine.conversation import Tool
 from include.nemo_local.engine.text import code, name_words
 
 _QUOTED = re.compile(r"'([^'\n]{1,40})'|\"([^\"\n]{1,40})\"|\u201c([^\u201d\n]{1,40})\u201d|`([^`\n]{1,40})`")
+_WORD = re.compile(r"[^\W_]+")
 _FORMATS = {"YYYY-MM-DD": "2024-01-01", "yyyy-mm-dd": "2024-01-01"}
 _FREE_NAMES = frozenset(
     [
@@ -150,6 +151,16 @@ def slots_of(tool: Tool) -> tuple[Slot, ...]:
 def spoken(choice: str) -> str:
     """A choice as people write it (`basic_economy` → `basic economy`)."""
     return choice.lower().replace("_", " ").replace("-", " ")
+
+
+@lru_cache(maxsize=4096)
+def _spaced(text: str) -> str:
+    return f" {' '.join(_WORD.findall(text.lower()))} "
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether the words of a phrase stand in a text, one after the other."""
+    return _spaced(phrase) in _spaced(text)
 
 
 def coerce(value: Any, kind: str) -> Any:

@@ -97,8 +97,8 @@ REFUSED = [
     ({"config_name": "huge"}, "`config_name` is 'huge'; known profiles are: laptop"),
     (
         {"workload_id": "other"},
-        "`workload_id` = 'other': this DAG turns the wheel for 'desk' only; use the other workload's own DAG, "
-        "or flywheel_on_demand",
+        "`workload_id` = 'other': this DAG turns the wheel for 'desk' only; use the other workload's own "
+        "DAG, or flywheel_on_demand",
     ),
     ({"client_id": "rival"}, "`client_id` = 'rival': this DAG turns the wheel for 'acme' only"),
 ]

@@ -112,9 +112,9 @@ def test_two_workloads_with_one_dag_id_are_refused(tmp_path: Path, other: tuple[
 
 
 def test_a_dag_id_longer_than_airflow_allows_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, "long.yaml", "c" * 120, "w" * 119)
+    write(tmp_path, "long.yaml", "c" * 120, "w" * 118)
     assert len(load_workloads(tmp_path)[0].dag_id) == 250
-    write(tmp_path, "long.yaml", "c" * 120, "w" * 120)
+    write(tmp_path, "long.yaml", "c" * 120, "w" * 119)
     with pytest.raises(ConfigError, match="has 251 characters, Airflow allows 250"):
         load_workloads(tmp_path)
 

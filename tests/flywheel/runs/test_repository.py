@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
@@ -172,7 +173,9 @@ def test_of_two_who_raise_an_attempt_one_wins(opened: RunRepository) -> None:
     assert won.count(True) == 1
     stage = opened.stage(JOB, SLUG, BASE)
     assert (stage.attempt, stage.status, stage.remote_id, stage.error) == (2, StageStatus.PENDING, None, None)
+    opened.set_live_stage(JOB, SLUG, BASE, status="submitted", remote_id="new")
     assert not opened.raise_attempt(JOB, SLUG, BASE, 1)
+    assert opened.stage(JOB, SLUG, BASE).remote_id == "new"
     assert opened.raise_attempt(JOB, SLUG, BASE, 2)
 
 
@@ -235,7 +238,9 @@ def test_scores_come_back_as_they_were_kept_and_again_replaces(opened: RunReposi
 def test_notes_are_kept_in_order_whoever_writes_them(opened: RunRepository) -> None:
     for text in ("one", "two", "three"):
         opened.note(JOB, text)
-    assert [event.text for event in opened.get(JOB).events] == ["one", "two", "three"]
+    noted = [event.split(" ", 1) for event in opened.get(JOB).events]
+    assert [text for _, text in noted] == ["one", "two", "three"]
+    assert [datetime.fromisoformat(at).tzinfo for at, _ in noted] == [UTC] * 3
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda n: opened.note(JOB, str(n)), range(20)))
     assert len(opened.get(JOB).events) == 23
