@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -59,11 +60,24 @@ def _show_notification(run: RunDocument, events_file: Path, console: Console) ->
         console.print(f"  {shown}", markup=False)
 
 
+def _event_lines(event: dict[str, Any]) -> list[str]:
+    """The event as JSON, one field a line and one candidate a line."""
+    lines = []
+    for key, value in event.items():
+        if isinstance(value, list):
+            lines.append(f'  "{key}": [')
+            lines += [f"    {json.dumps(one, ensure_ascii=False)}," for one in value]
+            lines.append("  ],")
+        else:
+            lines.append(f'  "{key}": {json.dumps(value, ensure_ascii=False)},')
+    return ["{", *lines, "}"]
+
+
 def _received(events_file: Path, event_id: str) -> list[str]:
     """The event as the local application kept it; a workload may name another application."""
     if events_file.exists():
         for line in events_file.read_text(encoding="utf-8").splitlines():
             received = json.loads(line)
             if received["idempotency_key"] == event_id:
-                return json.dumps(received["event"], indent=2, ensure_ascii=False).splitlines()
+                return _event_lines(received["event"])
     return ["(by another application than the local one)"]

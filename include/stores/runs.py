@@ -24,7 +24,10 @@ def open_runs() -> RunRepository:
 @lru_cache(maxsize=1)
 def _open(_pid: int) -> RunRepository:
     connection = connections.get(CONN_ID, "MongoDB for run state")
-    client = MongoHook(mongo_conn_id=CONN_ID).get_conn()
+    hook = MongoHook(mongo_conn_id=CONN_ID)
+    # A person who marks a run failed waits for the note of it: seconds, not pymongo's half minute.
+    hook.extras.setdefault("serverSelectionTimeoutMS", 5000)
+    client = hook.get_conn()
     repository = RunRepository(client[connection.schema or "flywheel"])
     repository.ensure_indexes()
     return repository

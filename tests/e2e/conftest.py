@@ -30,6 +30,7 @@ from include.local_stack.stack import Stack
 SUPPORT = "flywheel__acme-shop__support_agent"
 ORDERS = "flywheel__acme-shop__order_desk"
 EMPTY = "flywheel__acme-shop__never_logged"
+GARBLED = "flywheel__acme-shop__garbled_logs"
 ON_DEMAND = "flywheel_on_demand"
 
 OVER = {"success", "failed"}
@@ -110,8 +111,9 @@ def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if described["workload_id"] == "order_desk":
             described["schedule"] = "* * * * *"
         (folder / path.name).write_text(yaml.safe_dump(described))
-    lonely = {"client_id": "acme-shop", "workload_id": "never_logged", "logs_conn_id": "empty_logs"}
-    (folder / "never_logged.yaml").write_text(yaml.safe_dump(lonely))
+    for name, conn_id in (("never_logged", "empty_logs"), ("garbled_logs", "garbled_logs")):
+        described = {"client_id": "acme-shop", "workload_id": name, "logs_conn_id": conn_id}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(described))
     return folder
 
 
@@ -122,11 +124,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, workloads: Path) -> Iterator
     with pytest.MonkeyPatch.context() as patch, Stack(layout, ports) as stack:
         patch.setitem(os.environ, DIRECTORY_VARIABLE, str(workloads))
         stack.start_services()
-        empty = layout.state / "empty_log_store"
-        empty.mkdir()
-        stack.settings["connections"].append(
-            {"conn_id": "empty_logs", "conn_type": "fs", "conn_extra": {"path": str(empty)}}
-        )
+        for conn_id in ("empty_logs", "garbled_logs"):
+            (layout.state / conn_id).mkdir()
+            stack.settings["connections"].append(
+                {"conn_id": conn_id, "conn_type": "fs", "conn_extra": {"path": str(layout.state / conn_id)}}
+            )
+        page = "<html>\n<body>502 Bad Gateway</body>\n</html>\n"
+        (layout.state / "garbled_logs" / "calls.jsonl").write_text(page)
         files = samples.write(layout.state / "samples", seed=7, chat_url=f"{stack.nemo_url}/nim")
         store = FileLogStore(layout.log_store)
         for workload, path in files.items():
@@ -138,7 +142,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, workloads: Path) -> Iterator
             AirflowApi(stack.airflow_url, "admin", password) as api,
             httpx.Client(base_url=stack.nemo_url, timeout=30) as nemo,
         ):
-            for dag_id in (SUPPORT, ORDERS, EMPTY, ON_DEMAND):
+            for dag_id in (SUPPORT, ORDERS, EMPTY, GARBLED, ON_DEMAND):
                 api.wait_for_dag(dag_id)
                 api.unpause(dag_id)
             yield World(stack, api, RunRepository(client["flywheel"]), nemo)

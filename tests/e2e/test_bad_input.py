@@ -9,7 +9,7 @@ import pytest
 
 from include.flywheel.runs.states import RunStatus
 
-from .conftest import EMPTY, ON_DEMAND, SUPPORT, World
+from .conftest import EMPTY, GARBLED, ON_DEMAND, SUPPORT, World
 
 SUPPORT_CONF = {"client_id": "acme-shop", "workload_id": "support_agent"}
 
@@ -42,6 +42,7 @@ CASES = {
         SUPPORT, "prepare", ("`config_name`", "desktop", "laptop"), SUPPORT_CONF | {"config_name": "desktop"}
     ),
     "empty-log-store": Case(EMPTY, "build_datasets", ("never_logged",)),
+    "no-json-lines": Case(GARBLED, "build_datasets", ("3 lines that are no JSON log record",)),
     "too-few-records": Case(
         SUPPORT,
         "build_datasets",

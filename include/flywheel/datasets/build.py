@@ -92,6 +92,8 @@ def _nothing_found(store: LogStore, query: LogQuery) -> str:
     held = ", ".join(
         f"{found.client_id}/{found.workload_id} ({found.records})" for found in summary.workloads[:10]
     )
+    if summary.unreadable:
+        held = f"{held or 'no record'} and {summary.unreadable} lines that are no JSON log record"
     return (
         f"no records of client {query.client_id!r}, workload {query.workload_id!r} in the log store "
         f"{summary.where}, which holds {held or 'nothing'}: check the ids, or load logs with "

@@ -19,7 +19,7 @@ MAX_ERROR_SHARE = 0.1
 
 NO_BAR_REMEDY = (
     "serve the production model on the NIM proxy and name it in the workload's `bar.production_model`, "
-    "or set `non_negotiable.min_quality`"
+    "or set its `non_negotiable.min_quality` (for one run: `min_quality` in the conf)"
 )
 
 DECIMALS = 6

@@ -20,7 +20,7 @@ OPENS_WITH_GREETING = 0.03
 ASKS_ABOUT_TWO_ORDERS = 0.02
 COMES_BACK = 0.12
 TAKES_ORDER_AS_KNOWN = 0.05
-REPEATS_REQUEST = 0.85
+REPEATS_REQUEST = 0.95
 SAYS_THANKS = 0.15
 
 _WITHOUT_ORDER = frozenset({"stock", "search", "human", "legal", "fraud", "hours", "gift_card"})

@@ -4,6 +4,7 @@ A candidate carries feature codes (for learnt weights) and a prior: the likeness
 schema, which is all that a model knows that has never seen the workload.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,6 +27,7 @@ class _Absent:
 ABSENT = _Absent()
 # What stands in the conversation must be this likely to be meant before an optional argument is given.
 _ABSENT, _ABSENT_CHOICE = 1.9, 1.3
+_ASIDE_SHARE = 0.5
 _BACK = (0, 1, 2, 3, 3, 4, 4, 4, 4, 5)
 
 
@@ -33,13 +35,14 @@ _BACK = (0, 1, 2, 3, 3, 4, 4, 4, 4, 5)
 class Candidate:
     """A value, its prior, its features, and where it stands newest: turns back, path, order there.
 
-    `codes` tell how it stands there, `words` what is said around the answer (constants only).
+    `codes` tell how it stands there, `words` what is said around the answer, each word
+    with its value (constants only).
     """
 
     value: Any
     prior: float = 0.0
     codes: list[int] = field(default_factory=list)
-    words: list[int] = field(default_factory=list)
+    words: list[tuple[int, float]] = field(default_factory=list)
     back: int = -1
     path: str = ""
     order: int = 0
@@ -146,27 +149,33 @@ def _scalar(slot: Slot, view: View) -> dict[str, Candidate]:
     return found
 
 
-def _near(view: View) -> list[int]:
-    """Codes of the words around the answer, each told apart by who said it and how many turns ago.
+def _near(view: View) -> list[tuple[int, float]]:
+    """The words around the answer: the code of each, told apart by who said it how long ago, and its value.
 
-    The newest turn of the user comes first, then the assistant's, then older ones of the user with fewer
-    words: as many as the capacity reads.
+    The newest turn of the user counts most, then pairs of its words, what the assistant said, and older
+    turns of the user. Each of these has a Euclidean norm of its own, so that none drowns another.
     """
     capacity = view.capacity
     depth = {"user": 1 + capacity.turns_read // 12, "assistant": 1}
     met = {"user": 0, "assistant": 0}
-    codes: list[int] = []
+    near: list[tuple[int, float]] = []
     for seen in view.seen:
         role, text = seen.turn.role, seen.turn.text
         if not text or met.get(role, 9) >= depth.get(role, 0):
             continue
         found = content_words(text)[-(capacity.words_read // (1 + 2 * met[role])) :]
-        names = dict.fromkeys(found)
-        if capacity.word_pairs:
-            names |= dict.fromkeys(f"{first} {second}" for first, second in pairwise(found))
-        codes += [code(f"{role[0]}{met[role]} {name}") for name in names]
+        newest = role == "user" and not met[role]
+        near += _valued((f"{role[0]}{met[role]} {word}" for word in found), 1.0 if newest else _ASIDE_SHARE)
+        if newest and capacity.word_pairs:
+            near += _valued((f"pair {first} {second}" for first, second in pairwise(found)), _ASIDE_SHARE)
         met[role] += 1
-    return codes
+    return near
+
+
+def _valued(names: Iterable[str], share: float) -> list[tuple[int, float]]:
+    distinct = dict.fromkeys(names)
+    value = share / math.sqrt(max(len(distinct), 1))
+    return [(code(name), value) for name in distinct]
 
 
 def _constants(slot: Slot, view: View, found: dict[str, Candidate]) -> None:
@@ -181,7 +190,7 @@ def _constants(slot: Slot, view: View, found: dict[str, Candidate]) -> None:
         candidate = found.setdefault(key, Candidate(value))
         own = code(f"value {key}")
         candidate.codes.append(own)
-        candidate.words = [word ^ own for word in near]
+        candidate.words = [(word ^ own, value) for word, value in near]
         if isinstance(value, str):
             _mentions(candidate, spoken(value), slot, view)
         elif value is False:

@@ -12,8 +12,10 @@ import numpy as np
 from include.nemo_local.engine.text import mix
 
 _EPSILON = 1e-6
-_START = 1.0
-_WORDS_SHARE = 4.0
+_START = 0.05
+_WORDS_SHARE = 1.0
+Marks = tuple[Sequence[int], Sequence[tuple[int, float]]]
+"""What tells a candidate from the others: codes, and words with their values."""
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Sparse rows: indices and values of all rows end to end, and where each row begins."""
 
@@ -74,36 +76,37 @@ class Ranker:
         self.weights = np.zeros(features, dtype=np.float64)
         self._squares = np.full(features, _START)
 
-    def rows(self, candidates: Sequence[tuple[Sequence[int], Sequence[int]]], salts: Sequence[int]) -> Rows:
-        """Rows of candidates, each given by its codes and its words; the indices have shape (salts, features).
+    def rows(self, candidates: Sequence[Marks], salts: Sequence[int]) -> Rows:
+        """Features of candidates: indices, values, and whose each is.
 
-        A code has the value 1. The words of a candidate share the Euclidean norm `_WORDS_SHARE`, so that a
-        long text does not drown where a value stands.
+        A code is crossed with every salt and has the value 1, a word is crossed with the last salt only.
         """
-        flat = np.array([code for each in candidates for codes in each for code in codes], dtype=np.uint64)
-        values = [
-            np.concatenate((np.ones(len(codes)), np.full(len(said), _WORDS_SHARE / math.sqrt(len(said) or 1))))
-            for codes, said in candidates
-        ]
-        size = np.uint64(len(self.weights))
-        indices = np.stack([mix(flat, salt) % size for salt in salts]).astype(np.int64)
-        starts = np.concatenate(([0], np.cumsum([len(each) for each in values])[:-1])).astype(np.int64)
-        return indices, np.concatenate(values), starts
+        codes = np.array([code for own, _ in candidates for code in own], dtype=np.uint64)
+        words = np.array([word for _, said in candidates for word, _ in said], dtype=np.uint64)
+        values = _WORDS_SHARE * np.array([value for _, said in candidates for _, value in said])
+        owners = np.arange(len(candidates))
+        of_codes = np.tile(np.repeat(owners, [len(own) for own, _ in candidates]), len(salts))
+        of_words = np.repeat(owners, [len(said) for _, said in candidates])
+        crossed = [*(mix(codes, salt) for salt in salts), mix(words, salts[-1])]
+        return (
+            (np.concatenate(crossed) % np.uint64(len(self.weights))).astype(np.int64),
+            np.concatenate((np.ones(len(of_codes)), values)),
+            np.concatenate((of_codes, of_words)),
+        )
 
     def scores(self, rows: Rows, priors: np.ndarray) -> np.ndarray:
         """Scores, one for each candidate."""
-        indices, values, starts = rows
-        return np.asarray(priors + np.add.reduceat(self.weights[indices].sum(axis=0) * values, starts))
+        indices, values, owners = rows
+        learnt = np.bincount(owners, self.weights[indices] * values, len(priors))
+        return np.asarray(priors + learnt)
 
     def learn(self, rows: Rows, priors: np.ndarray, answer: int, rate: float) -> float:
         """One step on one list; returns its log loss before the step."""
-        indices, values, starts = rows
+        indices, values, owners = rows
         chances = softmax(self.scores(rows, priors))
         loss = -float(np.log(max(chances[answer], 1e-12)))
         chances[answer] -= 1.0
-        lengths = np.diff(np.append(starts, indices.shape[1]))
-        slopes = np.tile(np.repeat(chances, lengths) * values, len(indices))
-        flat = indices.ravel()
-        np.add.at(self._squares, flat, slopes**2)
-        np.add.at(self.weights, flat, -rate * slopes / np.sqrt(self._squares[flat]))
+        slopes = chances[owners] * values
+        np.add.at(self._squares, indices, slopes**2)
+        np.add.at(self.weights, indices, -rate * slopes / np.sqrt(self._squares[indices]))
         return loss

@@ -56,10 +56,8 @@ def _start_return(arguments: Mapping[str, Any], _: Matter) -> list[Act]:
 
 
 def _check_return(arguments: Mapping[str, Any], _: Matter) -> list[Act]:
-    reason = "R30" if arguments.get("reason_code") == "R40" else "R20"
     skipped = {**arguments, "resolution": "store_credit"}
-    changed = _changed("check_return", arguments, reason_code=reason)
-    return [changed, (Use("start_return", skipped),)]
+    return [Say("confirm"), (Use("start_return", skipped),)]
 
 
 def _track_shipment(arguments: Mapping[str, Any], matter: Matter) -> list[Act]:
