@@ -19,7 +19,7 @@ class AirflowApi:
 
     def __init__(self, base_url: str, user: str, password: str) -> None:
         self._http = httpx.Client(base_url=base_url, timeout=30)
-        answer = self._http.post("/auth/token", json={"username": user, "password": password})
+        answer = self._send("POST", "/auth/token", json={"username": user, "password": password})
         if answer.status_code != 201:
             raise StackError(f"Airflow at {base_url} does not log {user!r} in: {answer.text[:300]}")
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -35,23 +35,24 @@ class AirflowApi:
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until the DAG was parsed. Raises StackError with the import errors when it was not."""
         deadline = time.monotonic() + _REGISTERED_SECONDS
-        while self._http.get(f"/api/v2/dags/{dag_id}").status_code != 200:
+        while self._send("GET", f"/api/v2/dags/{dag_id}").status_code != 200:
             if time.monotonic() > deadline:
-                errors = self._http.get("/api/v2/importErrors").json().get("import_errors", [])
+                errors = self._send("GET", "/api/v2/importErrors").json().get("import_errors", [])
                 raise StackError(f"Airflow knows no DAG {dag_id}; import errors: {errors or 'none'}")
             time.sleep(_POLL_SECONDS)
 
     def unpause(self, dag_id: str) -> None:
         """Let the DAG run."""
-        self._check(self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}))
+        self._check(self._send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False}))
 
     def pause(self, dag_id: str) -> None:
         """Start no scheduled runs of the DAG any more."""
-        self._check(self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": True}))
+        self._check(self._send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True}))
 
     def set_connection_host(self, conn_id: str, host: str) -> None:
         """Change where a connection leads."""
-        answer = self._http.patch(
+        answer = self._send(
+            "PATCH",
             f"/api/v2/connections/{conn_id}",
             params={"update_mask": "host"},
             json={"connection_id": conn_id, "conn_type": conn_id, "host": host},
@@ -61,7 +62,7 @@ class AirflowApi:
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> httpx.Response:
         """Start a run; the answer as it came, so that a refusal can be looked at."""
         body = {"logical_date": None, "dag_run_id": run_id, "conf": conf}
-        return self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+        return self._send("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)
 
     def start(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
         """Start a run. Raises StackError with Airflow's words when it is refused."""
@@ -69,17 +70,17 @@ class AirflowApi:
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
-        state: str = self._check(self._http.get(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")).json()["state"]
+        state: str = self._check(self._send("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")).json()["state"]
         return state
 
     def mark_failed(self, dag_id: str, run_id: str) -> None:
         """What the UI's button *Mark run as failed* does."""
-        self._check(self._http.patch(f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"}))
+        self._check(self._send("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"}))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run."""
-        answer = self._http.get(
-            f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000}
+        answer = self._send(
+            "GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 1000}
         )
         found: list[dict[str, Any]] = self._check(answer).json()["task_instances"]
         return found
@@ -88,7 +89,8 @@ class AirflowApi:
         self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1
     ) -> str:
         """The log of one try, as text."""
-        answer = self._http.get(
+        answer = self._send(
+            "GET",
             f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}",
             params={"map_index": map_index, "full_content": True},
             headers={"Accept": "application/x-ndjson"},
@@ -97,7 +99,16 @@ class AirflowApi:
 
     def get(self, path: str, **params: Any) -> Any:
         """GET of any path of the REST API, as JSON."""
-        return self._check(self._http.get(path, params=params)).json()
+        return self._check(self._send("GET", path, params=params)).json()
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """The answer, whatever its status. Raises StackError when there is none."""
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise StackError(
+                f"Airflow at {self._http.base_url} did not answer {method} {path}: {error!r}"
+            ) from error
 
     def _check(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_error:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from include.local_stack.layout import PROJECT_ROOT, Layout, Ports
-from include.local_stack.process import MARK
+from include.local_stack.leftovers import MARK
 
 PASSWORDS_FILE = "simple_auth_manager_passwords.json"
 USERS = {"admin": "admin", "viewer": "viewer"}

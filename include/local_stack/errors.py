@@ -2,6 +2,7 @@
 
 StackError
 ├── PortTaken        another program listens where a service should
+├── StackRunning     a stack runs in this folder already
 ├── ToolMissing      a program that the stack runs is not installed
 └── ServiceDied      a service ended or never became ready; names its log
 """
@@ -15,6 +16,10 @@ class StackError(Exception):
 
 class PortTaken(StackError):
     """A port is in use."""
+
+
+class StackRunning(StackError):
+    """A stack runs in this folder already."""
 
 
 class ToolMissing(StackError):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+
+import psycopg2
 
 from include.local_stack.errors import ServiceDied, ToolMissing
 from include.local_stack.process import Service
@@ -37,13 +38,14 @@ def start(folder: Path, port: int, *, log: Path, env: Mapping[str, str]) -> tupl
     # Durability of demo data is worth less than the time that waiting for the disk takes.
     command += ["-c", "synchronous_commit=off", "-c", "max_connections=200"]
     service = Service("PostgreSQL", command, log=log, env=env, user=user, cwd=folder)
+    password = (folder / "password").read_text(encoding="utf-8")
+    place = f"{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
     try:
-        service.wait_ready(lambda: _accepts(port), _READY_SECONDS)
+        service.wait_ready(lambda: _accepts(f"postgresql://{place}"), _READY_SECONDS)
     except ServiceDied:
         service.stop()
         raise
-    password = (folder / "password").read_text(encoding="utf-8")
-    return service, f"postgresql+psycopg2://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
+    return service, f"postgresql+psycopg2://{place}"
 
 
 def _binaries(folder: Path, user: str | None) -> Path:
@@ -102,7 +104,10 @@ def _run(command: list[str], user: str | None, env: Mapping[str, str], text: str
         raise ServiceDied(f"{Path(command[0]).name} failed: {(done.stderr or done.stdout).strip()[-2000:]}")
 
 
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _accepts(uri: str) -> bool:
+    """Whether it answers a client; a server that recovers from a crash listens long before."""
+    try:
+        psycopg2.connect(uri, connect_timeout=2).close()
+    except psycopg2.OperationalError:
+        return False
+    return True

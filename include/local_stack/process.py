@@ -12,8 +12,6 @@ from pathlib import Path
 
 from include.local_stack.errors import ServiceDied, ToolMissing
 
-# Every process of a stack carries its id in the environment: what outlived its parent is found by it.
-MARK = "FLYWHEEL_STACK_ID"
 _STOP_SECONDS = 8.0
 _POLL_SECONDS = 0.1
 _TAIL_LINES = 15
@@ -102,24 +100,3 @@ class Service:
     def _died(self, what: str) -> ServiceDied:
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
         return ServiceDied(f"{self.name} {what}. The end of its log, {self.log}:\n{tail}")
-
-
-def kill_marked(stack_id: str) -> int:
-    """SIGKILL every other process that carries the mark of this stack; returns how many.
-
-    Reads /proc, so it finds nothing where there is none (macOS); process groups end the rest there.
-    """
-    wanted = f"{MARK}={stack_id}".encode()
-    killed = 0
-    for entry in Path("/proc").glob("[0-9]*"):
-        if int(entry.name) == os.getpid():
-            continue
-        try:
-            marked = wanted in (entry / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if marked:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(int(entry.name), signal.SIGKILL)
-                killed += 1
-    return killed

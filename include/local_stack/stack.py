@@ -18,7 +18,9 @@ from pymongo.errors import PyMongoError
 
 from include.local_stack import airflow_config, postgres, settings
 from include.local_stack.layout import PROJECT_ROOT, Layout, Ports
-from include.local_stack.process import Service, kill_marked
+from include.local_stack.leftovers import Sessions, kill_marked
+from include.local_stack.lock import StackLock
+from include.local_stack.process import Service
 
 _READY_SECONDS = 60.0
 _AIRFLOW_READY_SECONDS = 180.0
@@ -34,6 +36,8 @@ class Stack:
         self._say = say
         self._services: list[Service] = []
         self._database_uri = ""
+        self._lock = StackLock(layout.state / "lock")
+        self._sessions = Sessions(layout.state / "sessions", PROJECT_ROOT, layout.postgres)
 
     def __enter__(self) -> Stack:
         return self
@@ -61,7 +65,8 @@ class Stack:
     def start_services(self) -> None:
         """Start all but Airflow. Raises StackError."""
         self.layout.create()
-        kill_marked(self.layout.stack_id)
+        self._lock.acquire()
+        self._kill_leftovers()
         self.ports.check_free()
         self.settings = settings.read(self.layout, self.ports)
         env = airflow_config.base_environment(self.layout)
@@ -159,6 +164,12 @@ class Stack:
             service.ask_to_stop()
         while self._services:
             self._services.pop().stop()
+        self._kill_leftovers()
+        self._lock.release()
+
+    def _kill_leftovers(self) -> None:
+        """What a stack in this folder left behind when it was killed, or what escaped from its group."""
+        self._sessions.kill()
         kill_marked(self.layout.stack_id)
 
     def _start(self, name: str, log: str, command: list[str], env: dict[str, str]) -> Service:
@@ -167,6 +178,7 @@ class Stack:
         return service
 
     def _started(self, service: Service) -> None:
+        self._sessions.add(service.pid)
         self._services.append(service)
         self._say(f"started {service.name}")
 

@@ -10,7 +10,7 @@ from airflow.configuration import conf
 
 from include.local_stack import airflow_config
 from include.local_stack.layout import PROJECT_ROOT, Layout, Ports
-from include.local_stack.process import MARK
+from include.local_stack.leftovers import MARK
 
 SECRETS = {"jwt": "j" * 48, "fernet": "f" * 44, "api": "a" * 32}
 PORTS = Ports(airflow=18080)

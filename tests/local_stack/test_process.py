@@ -12,8 +12,10 @@ from uuid import uuid4
 
 import pytest
 
-from include.local_stack.errors import ServiceDied, ToolMissing
-from include.local_stack.process import MARK, Service, kill_marked
+from include.local_stack.errors import ServiceDied, StackRunning, ToolMissing
+from include.local_stack.leftovers import MARK, Sessions, kill_marked
+from include.local_stack.lock import StackLock
+from include.local_stack.process import Service
 
 # Starts a child that ignores SIGTERM, writes its id, and waits.
 PARENT = """
@@ -149,8 +151,32 @@ def test_an_orphan_in_a_group_of_its_own_is_found_by_the_mark() -> None:
 @needs_proc
 def test_whoever_clears_up_stays_alive() -> None:
     stack = uuid4().hex
-    code = (
-        "import sys; from include.local_stack.process import kill_marked; sys.exit(kill_marked(sys.argv[1]))"
-    )
+    code = "import sys; from include.local_stack import leftovers; sys.exit(leftovers.kill_marked(sys.argv[1]))"
     done = subprocess.run([*python(code), stack], env={**os.environ, MARK: stack}, check=False)
     assert done.returncode == 0
+
+
+def test_a_process_that_lost_its_mark_is_found_by_its_session(tmp_path: Path) -> None:
+    service = Service(
+        "renamed", python("import time; time.sleep(60)"), log=tmp_path / "log", env={}, cwd=tmp_path
+    )
+    sessions = Sessions(tmp_path / "sessions", tmp_path)
+    sessions.add(service.pid)
+    elsewhere = Sessions(tmp_path / "sessions", tmp_path / "other")
+    (tmp_path / "copy").write_bytes((tmp_path / "sessions").read_bytes())
+    assert elsewhere.kill() == 0, "a stranger with an old session's number is left alone"
+    assert service.is_running()
+    (tmp_path / "copy").rename(tmp_path / "sessions")
+    assert Sessions(tmp_path / "sessions", tmp_path).kill() == 1
+    assert service.wait_end(5) == -9
+    assert sessions.kill() == 0
+
+
+def test_two_stacks_never_share_a_folder(tmp_path: Path) -> None:
+    first, second = StackLock(tmp_path / "lock"), StackLock(tmp_path / "lock")
+    first.acquire()
+    with pytest.raises(StackRunning, match=f"process {os.getpid()}"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()

@@ -18,10 +18,10 @@ WRITES_SMALL = 0.005
 RAMBLES = 0.15
 OPENS_WITH_GREETING = 0.03
 ASKS_ABOUT_TWO_ORDERS = 0.02
-COMES_BACK = 0.12
+COMES_BACK = 0.06
 TAKES_ORDER_AS_KNOWN = 0.05
 REPEATS_REQUEST = 0.95
-SAYS_THANKS = 0.15
+SAYS_THANKS = 0.1
 
 _WITHOUT_ORDER = frozenset({"stock", "search", "human", "legal", "fraud", "hours", "gift_card"})
 _TRADE = frozenset({"place", "quote", "delivery"})

@@ -73,7 +73,7 @@ def capacity_of(model_name: str) -> Capacity:
     doublings = math.log2(billions)  # 1b: 0, 3b: 1.6, 8b: 3, 70b: 6.1
     return Capacity(
         parameters_billion=billions,
-        features=2 ** round(min(max(7 + 2.4 * doublings, 5), 18)),
+        features=2 ** round(min(max(7 + 2.2 * doublings, 5), 18)),
         turns_read=round(min(max(6 + 6 * doublings, 3), 60)),
         words_read=round(min(max(24 + 24 * doublings, 12), 240)),
         word_pairs=billions >= 6,

@@ -12,8 +12,8 @@ import numpy as np
 from include.nemo_local.engine.text import mix
 
 _EPSILON = 1e-6
-_START = 0.05
-_WORDS_SHARE = 1.0
+_START = 0.3
+_WORDS_SHARE = 2.0
 Marks = tuple[Sequence[int], Sequence[tuple[int, float]]]
 """What tells a candidate from the others: codes, and words with their values."""
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]

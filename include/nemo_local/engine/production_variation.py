@@ -92,7 +92,7 @@ _OTHERS: dict[str, Callable[[Mapping[str, Any], Matter], list[Act]]] = {
         ),
         Say("confirm"),
     ],
-    "add_note": lambda arguments, _: [_changed("add_note", arguments, topic="N9"), Say("anything_else")],
+    "add_note": lambda *_: [Say("anything_else")],
     "lookup_account": lambda *_: [Say("confirm")],
     "get_price": lambda arguments, _: [_changed("get_price", arguments, tier="T1"), Say("ask_lines")],
     "place_order": lambda arguments, _: [
