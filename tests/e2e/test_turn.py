@@ -16,24 +16,24 @@ from include.flywheel.runs.states import NimStatus, RunStatus, StageName
 
 from .conftest import ORDERS, OVER, SUPPORT, World
 
-RUN_ID = "by-rest"
+RUN_ID, AGAIN_ID = "by-rest", "by-rest-again"
 NIMS = ["meta/llama-3.2-1b-instruct", "meta/llama-3.1-8b-instruct"]
 
 
 @pytest.fixture(scope="module")
 def turned(world: World) -> RunDocument:
-    """A run that was started with the conf of the contract."""
-    world.start(
-        SUPPORT,
-        RUN_ID,
-        client_id="acme-shop",
-        workload_id="support_agent",
-        job_type="llm_job",
-        config_name="laptop",
-        data_split_config={"eval_size": 60, "limit": 900, "random_seed": 3},
-        nims=NIMS,
-    )
+    """A run that was started with the conf of the contract; at the same time the same again, with one NIM."""
+    conf: dict[str, Any] = {
+        "client_id": "acme-shop",
+        "workload_id": "support_agent",
+        "job_type": "llm_job",
+        "config_name": "laptop",
+        "data_split_config": {"eval_size": 60, "limit": 900, "random_seed": 3},
+    }
+    world.start(SUPPORT, RUN_ID, **conf, nims=NIMS)
+    world.start(SUPPORT, AGAIN_ID, **conf, nims=NIMS[:1])
     assert world.finish(SUPPORT, RUN_ID) == "success"
+    assert world.finish(SUPPORT, AGAIN_ID) == "success"
     return world.document(SUPPORT, RUN_ID)
 
 
@@ -74,6 +74,18 @@ def test_scores_were_measured_on_each_stage_of_each_nim(turned: RunDocument, wor
         shown = world.runs.nim(turned.job_id, slug).stages[StageName.CUSTOMIZED_EVAL].scores[primary]
         assert shown == pytest.approx(customized.mean(primary))
     assert scores[slugs[0], Stage.BASE].scores != scores[slugs[1], Stage.BASE].scores
+
+
+def test_the_same_seed_gives_the_same_numbers_twice(turned: RunDocument, world: World) -> None:
+    again = world.document(SUPPORT, AGAIN_ID)
+    assert again.dataset == turned.dataset, "the same records, sets and digests"
+
+    def numbers(run: RunDocument) -> dict[Any, Any]:
+        return {(slug, one.stage): (one.item_ids, one.scores) for slug, one in world.runs.scores(run.job_id)}
+
+    first, second = numbers(turned), numbers(again)
+    assert len(second) == 4
+    assert {key: first[key] for key in second} == second
 
 
 def test_the_decision_stands_on_the_production_model_asked_again(turned: RunDocument) -> None:

@@ -151,7 +151,7 @@ def test_an_orphan_in_a_group_of_its_own_is_found_by_the_mark() -> None:
 @needs_proc
 def test_whoever_clears_up_stays_alive() -> None:
     stack = uuid4().hex
-    code = "import sys; from include.local_stack import leftovers; sys.exit(leftovers.kill_marked(sys.argv[1]))"
+    code = "import sys; from include.local_stack.leftovers import *; sys.exit(kill_marked(sys.argv[1]))"
     done = subprocess.run([*python(code), stack], env={**os.environ, MARK: stack}, check=False)
     assert done.returncode == 0
 

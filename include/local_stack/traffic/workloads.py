@@ -65,16 +65,14 @@ SUPPORT_AGENT = Workload(
         "return": 15,
         "damaged": 12,
         "refund": 11,
-        "address": 1.5,
         "coupon": 10,
         "stock": 9,
-        "search": 1.5,
         "human": 6,
         "legal": 4,
         "fraud": 4,
         "hours": 3,
     },
-    rare={"invoice": 3, "gift_card": 2, "cancel": 3},
+    rare={"search": 4, "address": 4, "invoice": 3, "gift_card": 2, "cancel": 3},
     conversations=560,
 )
 

@@ -4,7 +4,6 @@
 candidates (conditional logit, McFadden 1974), starting from each candidate's prior. Both are deterministic.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np

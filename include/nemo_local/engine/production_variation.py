@@ -86,12 +86,7 @@ _OTHERS: dict[str, Callable[[Mapping[str, Any], Matter], list[Act]]] = {
         _changed("search_products", arguments, in_stock_only=None),
         Say("ask_product"),
     ],
-    "escalate_to_human": lambda arguments, _: [
-        _changed(
-            "escalate_to_human", arguments, priority="p4" if arguments.get("priority") == "p3" else "p3"
-        ),
-        Say("confirm"),
-    ],
+    "escalate_to_human": lambda *_: [Say("confirm")],
     "add_note": lambda *_: [Say("anything_else")],
     "lookup_account": lambda *_: [Say("confirm")],
     "get_price": lambda arguments, _: [_changed("get_price", arguments, tier="T1"), Say("ask_lines")],

@@ -32,17 +32,20 @@ def _terms(found: tuple[str, ...], prefixes: bool) -> list[str]:
 @lru_cache(maxsize=128)
 def _index(tools: tuple[Tool, ...], prefixes: bool, parameters: bool) -> ToolIndex:
     documents = []
+    met: Counter[str] = Counter()
     for tool in tools:
         document: dict[str, float] = {}
         for term in _terms(name_words(tool.name), prefixes):
             document[term] = document.get(term, 0.0) + _NAME
         for term in _terms(content_words(tool.description), prefixes):
             document[term] = document.get(term, 0.0) + _DESCRIPTION
+        met.update(document)
         for name in tool.properties if parameters else ():
             for term in _terms(name_words(name), prefixes):
                 document[term] = document.get(term, 0.0) + _PARAMETER
         documents.append(document)
-    met = Counter(term for document in documents for term in document)
+    told = set(met)
+    met.update(term for document in documents for term in document if term not in told)
     telling = {term: math.log(1 + (len(tools) - n + 0.5) / (n + 0.5)) for term, n in met.items()}
     return ToolIndex(tuple(documents), telling)
 
