@@ -130,7 +130,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, workloads: Path) -> Iterator
                 {"conn_id": conn_id, "conn_type": "fs", "conn_extra": {"path": str(layout.state / conn_id)}}
             )
         page = "<html>\n<body>502 Bad Gateway</body>\n</html>\n"
-        (layout.state / "garbled_logs" / "calls.jsonl").write_text(page)
+        day = layout.state / "garbled_logs" / "dt=2026-01-05"
+        day.mkdir()
+        (day / "calls.jsonl").write_text(page)
         files = samples.write(layout.state / "samples", seed=7, chat_url=f"{stack.nemo_url}/nim")
         store = FileLogStore(layout.log_store)
         for workload, path in files.items():

@@ -24,7 +24,6 @@ from include.nemo_local.engine.replies import reply
 from include.nemo_local.engine.text import words
 from include.nemo_local.engine.view import View, key_of, look
 
-TRIED = 4
 _SURENESS_SHARE = 0.3
 _REPEAT_COST = 2.0
 _SMALL_TALK = frozenset(
@@ -46,6 +45,7 @@ _SMALL_TALK = frozenset(
 )
 _EXAMPLE_STEPS = 3
 _EXAMPLE_RATE = 0.3
+_EXAMPLE_START = 1e-6
 _EXAMPLE_FEATURES = 4096
 
 
@@ -78,7 +78,7 @@ def _called_already(view: View, tool: Tool, arguments: dict[str, Any]) -> bool:
 
 def _taught(lessons: list[InContext]) -> Ranker | None:
     """A ranker that saw only the examples of this prompt, in a few passes."""
-    ranker = Ranker(_EXAMPLE_FEATURES)
+    ranker = Ranker(_EXAMPLE_FEATURES, _EXAMPLE_START)
     choices = [
         (choice, lesson.weight)
         for lesson in lessons
@@ -100,7 +100,7 @@ def _unlearnt(view: View, tools: tuple[Tool, ...], must: bool) -> tuple[dict[str
         return None, None
     ranker = _taught(lessons)
     best: tuple[float, Tool, dict[str, Any]] | None = None
-    for tool in sorted(tools, key=lambda tool: (-scores[tool.name], tool.name))[:TRIED]:
+    for tool in sorted(tools, key=lambda tool: (-scores[tool.name], tool.name))[: view.capacity.tools_tried]:
         arguments, sureness = fill(tool, view, ranker)
         score = scores[tool.name] + _SURENESS_SHARE * sureness
         if _called_already(view, tool, arguments):

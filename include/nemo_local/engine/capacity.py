@@ -34,7 +34,8 @@ class Capacity:
 
     `features`: buckets for learnt text features. `turns_read`: newest turns of a conversation that are
     read. `words_read`: newest words of each turn that count. `word_pairs`: whether pairs of words are
-    features. `examples_used`: examples in a prompt that are attended to. `candidates`: values weighed for
+    features. `tools_tried`: likeliest tools whose arguments are weighed before one is called.
+    `examples_used`: examples in a prompt that are attended to. `candidates`: values weighed for
     one argument. `max_examples`: training rows kept. `gpus`: 80 GB GPUs that it needs.
     `simulated_latency_ms_per_token`: made up, in proportion to the square root of the size; nothing waits
     for it.
@@ -45,6 +46,7 @@ class Capacity:
     turns_read: int
     words_read: int
     word_pairs: bool
+    tools_tried: int
     examples_used: int
     candidates: int
     max_examples: int
@@ -77,6 +79,7 @@ def capacity_of(model_name: str) -> Capacity:
         turns_read=round(min(max(6 + 6 * doublings, 3), 60)),
         words_read=round(min(max(24 + 24 * doublings, 12), 240)),
         word_pairs=billions >= 6,
+        tools_tried=round(min(max(2 + 0.7 * doublings, 1), 6)),
         examples_used=round(min(max(5 + 3 * doublings, 3), 24)),
         candidates=round(min(max(16 + 14 * doublings, 8), 96)),
         max_examples=round(min(max(4000 + 4000 * doublings, 2000), 40000)),

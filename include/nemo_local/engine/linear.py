@@ -11,7 +11,7 @@ import numpy as np
 from include.nemo_local.engine.text import mix
 
 _EPSILON = 1e-6
-_START = 0.3
+CAREFUL = 0.3
 _WORDS_SHARE = 2.0
 Marks = tuple[Sequence[int], Sequence[tuple[int, float]]]
 """What tells a candidate from the others: codes, and words with their values."""
@@ -71,9 +71,12 @@ class Chooser:
 class Ranker:
     """Scores of candidates: prior plus weights of their features, alone, by argument name and by argument."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, start: float = CAREFUL) -> None:
+        """`start`: what a weight's squared slopes begin with. The larger it is, the less a feature that was
+        met once or twice is trusted.
+        """
         self.weights = np.zeros(features, dtype=np.float64)
-        self._squares = np.full(features, _START)
+        self._squares = np.full(features, start)
 
     def rows(self, candidates: Sequence[Marks], salts: Sequence[int]) -> Rows:
         """Features of candidates: indices, values, and whose each is.

@@ -9,17 +9,18 @@ from include.nemo_local.engine.conversation import Tool
 from include.nemo_local.engine.text import STOP_WORDS, content_words, name_words
 from include.nemo_local.engine.view import View
 
-_NAME, _DESCRIPTION, _PARAMETER = 3.0, 1.0, 0.5
+_NAME, _DESCRIPTION, _PARAMETER = 3.0, 1.0, 0.25
 _PREFIX_CHARS = 4
 _SATURATION = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class ToolIndex:
-    """Weights of words for each tool, and how telling each word is among these tools (as BM25 has it)."""
+    """Weights of words for each tool, how telling each word is among these tools (as BM25 has it), lengths."""
 
     documents: tuple[dict[str, float], ...]
     telling: dict[str, float]
+    lengths: tuple[float, ...]
 
 
 def _terms(found: tuple[str, ...], prefixes: bool) -> list[str]:
@@ -29,25 +30,30 @@ def _terms(found: tuple[str, ...], prefixes: bool) -> list[str]:
     return terms
 
 
+def _document(tool: Tool, prefixes: bool) -> dict[str, float]:
+    """The words of a tool's name and description, with their weights."""
+    document: dict[str, float] = {}
+    for found, weight in ((name_words(tool.name), _NAME), (content_words(tool.description), _DESCRIPTION)):
+        for term in _terms(found, prefixes):
+            document[term] = document.get(term, 0.0) + weight
+    return document
+
+
 @lru_cache(maxsize=128)
 def _index(tools: tuple[Tool, ...], prefixes: bool, parameters: bool) -> ToolIndex:
-    documents = []
-    met: Counter[str] = Counter()
-    for tool in tools:
-        document: dict[str, float] = {}
-        for term in _terms(name_words(tool.name), prefixes):
-            document[term] = document.get(term, 0.0) + _NAME
-        for term in _terms(content_words(tool.description), prefixes):
-            document[term] = document.get(term, 0.0) + _DESCRIPTION
-        met.update(document)
-        for name in tool.properties if parameters else ():
-            for term in _terms(name_words(name), prefixes):
+    """Parameters add words to a tool, but neither length nor weight to how telling its other words are."""
+    documents = [_document(tool, prefixes) for tool in tools]
+    lengths = tuple(math.sqrt(sum(document.values()) + 1.0) for document in documents)
+    met = Counter(term for document in documents for term in document)
+    if parameters:
+        told = frozenset(met)
+        for tool, document in zip(tools, documents, strict=True):
+            named = {term for name in tool.properties for term in _terms(name_words(name), prefixes)}
+            for term in sorted(named):
                 document[term] = document.get(term, 0.0) + _PARAMETER
-        documents.append(document)
-    told = set(met)
-    met.update(term for document in documents for term in document if term not in told)
+            met.update(named - told)
     telling = {term: math.log(1 + (len(tools) - n + 0.5) / (n + 0.5)) for term, n in met.items()}
-    return ToolIndex(tuple(documents), telling)
+    return ToolIndex(tuple(documents), telling, lengths)
 
 
 def _query(view: View, prefixes: bool) -> dict[str, float]:
@@ -72,12 +78,11 @@ def likeness(view: View) -> list[float]:
     index = _index(view.conversation.tools, prefixes, parameters)
     query = _query(view, prefixes)
     scores = []
-    for document in index.documents:
-        size = math.sqrt(sum(document.values()) + 1.0)
+    for document, length in zip(index.documents, index.lengths, strict=True):
         score = sum(
             weight * index.telling[term] * document[term] / (document[term] + _SATURATION)
             for term, weight in query.items()
             if term in document
         )
-        scores.append(score / math.sqrt(size))
+        scores.append(score / math.sqrt(length))
     return scores
