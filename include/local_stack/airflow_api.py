@@ -45,10 +45,6 @@ class AirflowApi:
         """Let the DAG run."""
         self._check(self._send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False}))
 
-    def pause(self, dag_id: str) -> None:
-        """Start no scheduled runs of the DAG any more."""
-        self._check(self._send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True}))
-
     def set_connection_host(self, conn_id: str, host: str) -> None:
         """Change where a connection leads."""
         answer = self._send(

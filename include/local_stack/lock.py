@@ -32,6 +32,11 @@ class StackLock:
         os.write(descriptor, str(os.getpid()).encode())
         self._descriptor = descriptor
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds it."""
+        return self._descriptor is not None
+
     def release(self) -> None:
         """Let others start; safe to repeat."""
         if self._descriptor is not None:

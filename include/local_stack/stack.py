@@ -7,7 +7,7 @@ import secrets
 import sys
 import urllib.request
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +27,16 @@ _AIRFLOW_READY_SECONDS = 180.0
 
 
 class Stack:
-    """One local stack. `start_services()` and then `start_airflow()`; `stop()` ends what was started."""
+    """One local stack. `start_services()` and then `start_airflow()`; `stop()` ends what was started.
 
-    def __init__(self, layout: Layout, ports: Ports, say: Callable[[str], None] = lambda _: None) -> None:
+    `environment` is added to that of Airflow's processes.
+    """
+
+    def __init__(self, layout: Layout, ports: Ports, environment: Mapping[str, str] | None = None) -> None:
         self.layout = layout
         self.ports = ports
         self.settings: dict[str, list[dict[str, Any]]] = {}
-        self._say = say
+        self._environment = dict(environment or {})
         self._services: list[Service] = []
         self._database_uri = ""
         self._lock = StackLock(layout.state / "lock")
@@ -115,6 +118,7 @@ class Stack:
     def start_airflow(self) -> None:
         """Bring the metadata database up to date and start Airflow's four components. Raises StackError."""
         env = airflow_config.environment(self.layout, self.ports, self._database_uri, self._secrets())
+        env |= self._environment
         self._write_passwords()
         prepared = self.layout.state / "airflow_settings.json"
         prepared.touch(mode=0o600)
@@ -164,8 +168,10 @@ class Stack:
             service.ask_to_stop()
         while self._services:
             self._services.pop().stop()
-        self._kill_leftovers()
-        self._lock.release()
+        if self._lock.is_held:
+            # Never without the lock: these would be another stack's.
+            self._kill_leftovers()
+            self._lock.release()
 
     def _kill_leftovers(self) -> None:
         """What a stack in this folder left behind when it was killed, or what escaped from its group."""
@@ -180,7 +186,6 @@ class Stack:
     def _started(self, service: Service) -> None:
         self._sessions.add(service.pid)
         self._services.append(service)
-        self._say(f"started {service.name}")
 
     def _secrets(self) -> dict[str, str]:
         """Random keys of this stack, made once."""

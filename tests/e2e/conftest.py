@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,10 @@ OVER = {"success", "failed"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything here is end-to-end, and comes last: quick failures are seen first."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker("e2e")
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in here:
+        item.add_marker("e2e")
+    items[:] = [item for item in items if item not in here] + here
 
 
 @dataclass
@@ -104,12 +105,13 @@ class World:
 
 @pytest.fixture(scope="session")
 def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our own workloads, the order desk every minute, and one without logs."""
+    """Our own workloads, the order desk with a schedule that is due once, soon, and two with bad logs."""
+    due = datetime.now(UTC) + timedelta(seconds=75 + 60)
     folder = tmp_path_factory.mktemp("workloads")
     for path in DIRECTORY.glob("*.yaml"):
         described = yaml.safe_load(path.read_text())
         if described["workload_id"] == "order_desk":
-            described["schedule"] = "* * * * *"
+            described["schedule"] = f"{due.minute} {due.hour} * * *"
         (folder / path.name).write_text(yaml.safe_dump(described))
     for name, conn_id in (("never_logged", "empty_logs"), ("garbled_logs", "garbled_logs")):
         described = {"client_id": "acme-shop", "workload_id": name, "logs_conn_id": conn_id}
@@ -121,8 +123,7 @@ def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(tmp_path_factory: pytest.TempPathFactory, workloads: Path) -> Iterator[World]:
     layout = Layout(tmp_path_factory.mktemp("stack") / "state")
     ports = Ports.free()
-    with pytest.MonkeyPatch.context() as patch, Stack(layout, ports) as stack:
-        patch.setitem(os.environ, DIRECTORY_VARIABLE, str(workloads))
+    with Stack(layout, ports, environment={DIRECTORY_VARIABLE: str(workloads)}) as stack:
         stack.start_services()
         for conn_id in ("empty_logs", "garbled_logs"):
             (layout.state / conn_id).mkdir()

@@ -101,14 +101,21 @@ def _dense(rows: list[Row]) -> np.ndarray:
 
 
 def _learnt(rows: np.ndarray, before: np.ndarray, labels: list[int], weights: np.ndarray) -> np.ndarray:
-    """Weights (features, classes) after a few steps. Few examples are trusted little: they move them less."""
+    """Weights (features, classes) after a few steps.
+
+    Few examples are trusted little: they move them less. Where none shows a moment without a call (the last
+    class), they say nothing about such moments.
+    """
     learnt = np.zeros((rows.shape[1], before.shape[1]))
     squares = np.full_like(learnt, 1e-6)
     amount = float(weights.sum())
     rate = _RATE * amount / (amount + _EXAMPLES_TO_TRUST)
+    nothing = before.shape[1] - 1
     for _ in range(_STEPS):
         chances = softmax(rows @ learnt + before)
         chances[np.arange(len(labels)), labels] -= 1.0
+        if nothing not in labels:
+            chances[:, nothing] = 0.0
         slopes = rows.T @ (chances * weights[:, None] / len(labels))
         squares += slopes**2
         learnt -= rate * slopes / np.sqrt(squares)
