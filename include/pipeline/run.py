@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from include.nemo.errors import NemoError
 from include.stores.runs import open_runs
 
 log = logging.getLogger(__name__)
+
+_LINE = 110
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,18 @@ def telling(run: Run, slug: str | None = None, stage: StageName | None = None) -
         if again:
             raise AirflowException(f"{error} (this task tries again)") from None
         record_failure(run, str(error), slug, stage)
+        show(str(error))
         raise AirflowFailException(str(error)) from None
     except Exception as error:
         if _is_last_try():
             record_failure(run, f"unexpected {type(error).__name__}: {error}", slug, stage)
         raise
+
+
+def show(text: str) -> None:
+    """Log an error in lines that fit the log's view, which cuts long ones off."""
+    for line in textwrap.wrap(text, _LINE, break_long_words=False, break_on_hyphens=False):
+        log.error("%s", line)
 
 
 def record_failure(run: Run, text: str, slug: str | None, stage: StageName | None) -> None:

@@ -27,6 +27,7 @@ from include.flywheel.runs.documents import now
 from include.flywheel.runs.states import StageName, StageStatus
 from include.nemo import customizer
 from include.nemo.progress import JobProgress
+from include.pipeline.run import current_run, show
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,7 +47,9 @@ class StageTrigger(NemoJobTrigger):
         """Yields the one event of the wait; a failure is written down first, whatever its cause."""
         async for event in super().run():
             if isinstance(event, TaskFailedEvent):
-                await asyncio.to_thread(record_failure, self.extra, str((event.xcoms or {}).get("error")))
+                reason = str((event.xcoms or {}).get("error"))
+                await asyncio.to_thread(record_failure, self.extra, reason)
+                show(reason)
             yield event
 
 
@@ -103,7 +106,6 @@ class _StageSensor(NemoJobSensor):
     def execute(self, context: Context) -> Any:
         """Defer with the profile's pauses."""
         from include.pipeline.prepare import load_config  # noqa: PLC0415
-        from include.pipeline.run import current_run  # noqa: PLC0415
 
         run = current_run()
         waiting: Waiting = load_config(run).waiting
@@ -134,8 +136,6 @@ class AdapterSensor(StageDeploymentSensor):
 
     def execute(self, context: Context) -> Any:
         """Ask for the adapter's name, write it down, defer."""
-        from include.pipeline.run import current_run  # noqa: PLC0415
-
         run = current_run()
         with NemoHook(self.nemo_conn_id).client() as nemo:
             self.served_model = nemo.send(customizer.get_job(self.customization)).output_model

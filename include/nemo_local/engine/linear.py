@@ -41,7 +41,7 @@ class Chooser:
 
     def __init__(self, features: int, classes: int) -> None:
         self.weights = np.zeros((features, classes), dtype=np.float64)
-        self._squares = np.full((features, classes), 1e-4)
+        self._squares = np.full((features, classes), 1e-3)
 
     def scores(self, rows: Rows) -> np.ndarray:
         """Logits, shape (rows, classes)."""
