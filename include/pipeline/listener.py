@@ -7,6 +7,9 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
+from include.flywheel.runs import ids
+from include.stores.runs import open_runs
+
 log = logging.getLogger(__name__)
 
 _DAG_PREFIX = "flywheel_"
@@ -22,9 +25,6 @@ def on_dag_run_failed(dag_run: Any, msg: str) -> None:
     """
     if not dag_run.dag_id.startswith(_DAG_PREFIX) or _BY_HAND not in (msg or ""):
         return
-    from include.flywheel.runs import ids  # noqa: PLC0415 - plugins load in every process: keep this one light
-    from include.stores.runs import open_runs  # noqa: PLC0415
-
     try:
         open_runs().request_cancel(ids.job_id(dag_run.dag_id, dag_run.run_id))
     except Exception:

@@ -84,10 +84,10 @@ def telling(run: Run, slug: str | None = None, stage: StageName | None = None) -
         raise
 
 
-def show(text: str) -> None:
+def show(text: str, logger: Any = log) -> None:
     """Log an error in lines that fit the log's view, which cuts long ones off."""
     for line in textwrap.wrap(text, _LINE, break_long_words=False, break_on_hyphens=False):
-        log.error("%s", line)
+        logger.error("%s", line)
 
 
 def record_failure(run: Run, text: str, slug: str | None, stage: StageName | None) -> None:

@@ -27,7 +27,9 @@ from include.flywheel.runs.documents import now
 from include.flywheel.runs.states import StageName, StageStatus
 from include.nemo import customizer
 from include.nemo.progress import JobProgress
+from include.pipeline.prepare import load_config
 from include.pipeline.run import current_run, show
+from include.stores.runs import open_runs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,14 +51,12 @@ class StageTrigger(NemoJobTrigger):
             if isinstance(event, TaskFailedEvent):
                 reason = str((event.xcoms or {}).get("error"))
                 await asyncio.to_thread(record_failure, self.extra, reason)
-                show(reason)
+                show(reason, self.log)
             yield event
 
 
 def record_progress(extra: dict[str, Any], progress: JobProgress) -> None:
     """Status, percentage and the service's words, unless the stage is over."""
-    from include.stores.runs import open_runs  # noqa: PLC0415 - DAG files import this module; they open nothing
-
     runs = open_runs()
     job_id, slug, stage = extra["job_id"], extra["slug"], StageName(extra["stage"])
     fields: dict[str, Any] = {"detail": progress.reason, "progress_percent": progress.percentage}
@@ -72,8 +72,6 @@ def record_progress(extra: dict[str, Any], progress: JobProgress) -> None:
 
 def record_failure(extra: dict[str, Any], reason: str) -> None:
     """Why the wait failed: the reason with its remedy takes the place of the service's own words."""
-    from include.stores.runs import open_runs  # noqa: PLC0415
-
     runs = open_runs()
     job_id, slug, stage = extra["job_id"], extra["slug"], StageName(extra["stage"])
     runs.set_live_stage(job_id, slug, stage, status=StageStatus.FAILED.value, finished_at=now())
@@ -105,8 +103,6 @@ class _StageSensor(NemoJobSensor):
 
     def execute(self, context: Context) -> Any:
         """Defer with the profile's pauses."""
-        from include.pipeline.prepare import load_config  # noqa: PLC0415
-
         run = current_run()
         waiting: Waiting = load_config(run).waiting
         self.extra["job_id"] = ids.job_id(run.dag_id, run.run_id)
