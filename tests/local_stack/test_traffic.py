@@ -113,7 +113,7 @@ def arguments_fit(schema, value):
 def test_sizes_and_shares_of_the_samples(full):
     _, support = full["support_agent"]
     _, desk = full["order_desk"]
-    assert 900 <= support.answers <= 1_300
+    assert 2_000 <= support.answers <= 2_600
     assert 200 <= desk.answers <= 320
     assert 0.68 <= support.call_share <= 0.80
     assert len(support.tools) - 1 >= 12

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from include.nemo_local.engine.atoms import Atom
+from include.nemo_local.engine.atoms import Atom, shape_of
 from include.nemo_local.engine.lists import list_values, object_values
 from include.nemo_local.engine.slots import Slot, coerce, says, spoken
 from include.nemo_local.engine.text import code, content_words, name_words
@@ -142,9 +142,7 @@ def _scalar(slot: Slot, view: View) -> dict[str, Candidate]:
         if candidate is None:
             if len(found) >= limit:
                 continue
-            candidate = found[key] = Candidate(
-                value, back=seen.back, path=atom.path, order=atom.order
-            )
+            candidate = found[key] = Candidate(value, back=seen.back, path=atom.path, order=atom.order)
         _describe(candidate, slot, seen, source, atom)
     return found
 
@@ -197,15 +195,22 @@ def _constants(slot: Slot, view: View, found: dict[str, Candidate]) -> None:
             candidate.prior += 0.1
 
 
+def _told(candidate: Candidate, slot: Slot, seen: Seen) -> Atom | None:
+    """Where a result holds the choice: under the slot's name, or else under the key that is most like it."""
+    wanted = key_of(candidate.value)
+    for atoms in (seen.values.by_key.get(slot.name, ()), seen.values.by_shape.get(shape_of(candidate.value), ())):
+        hits = [atom for atom in atoms if key_of(atom.value) == wanted]
+        if hits:
+            return max(hits, key=lambda atom: _likeness(slot, atom))
+    return None
+
+
 def _mentions(candidate: Candidate, phrase: str, slot: Slot, view: View) -> None:
     """Where a choice is spoken of: in prose by its words, in results under a key."""
     for seen in view.seen:
         if seen.values.is_json:
-            hits = [
-                a for a in seen.values.by_key.get(slot.name, ()) if key_of(a.value) == key_of(candidate.value)
-            ]
-            if hits:
-                _describe(candidate, slot, seen, "t", hits[0])
+            if hit := _told(candidate, slot, seen):
+                _describe(candidate, slot, seen, "t", hit)
         elif says(seen.turn.text, phrase):
             candidate.mentions += 1
             if candidate.mentions <= 3:
@@ -226,9 +231,7 @@ def _structured(slot: Slot, view: View) -> dict[str, Candidate]:
         key = key_of(value)
         candidate = found.get(key)
         if candidate is None:
-            candidate = found[key] = Candidate(
-                value, back=place.back, path=place.path, order=place.order
-            )
+            candidate = found[key] = Candidate(value, back=place.back, path=place.path, order=place.order)
             candidate.prior = (
                 1.0 - 0.12 * min(place.back, 12) + 1.5 * place.said + (0.8 if place.named else 0.0)
             )

@@ -10,7 +10,7 @@ import numpy as np
 
 from include.nemo_local.engine.text import mix
 
-_EPSILON = 1e-6
+_CHOOSER_START = 1e-4
 CAREFUL = 0.3
 _WORDS_SHARE = 2.0
 Marks = tuple[Sequence[int], Sequence[tuple[int, float]]]
@@ -41,7 +41,7 @@ class Chooser:
 
     def __init__(self, features: int, classes: int) -> None:
         self.weights = np.zeros((features, classes), dtype=np.float64)
-        self._squares = np.full((features, classes), 1e-3)
+        self._squares = np.full((features, classes), _CHOOSER_START)
 
     def scores(self, rows: Rows) -> np.ndarray:
         """Logits, shape (rows, classes)."""

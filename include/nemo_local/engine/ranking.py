@@ -16,7 +16,7 @@ _SATURATION = 1.5
 
 @dataclass(frozen=True, slots=True)
 class ToolIndex:
-    """Weights of words for each tool, how telling each word is among these tools (as BM25 has it), lengths."""
+    """Weights of words for each tool, how telling each word is among these tools (as in BM25), lengths."""
 
     documents: tuple[dict[str, float], ...]
     telling: dict[str, float]
