@@ -97,7 +97,9 @@ def _winner_details(run: Run, decision: Decision | None) -> WinnerDetails:
     return WinnerDetails(
         customized_model=customized,
         files_url=None if customized is None else f"hf://models/{customized}",
-        cost_per_1000_tokens=None if price is None else (price.input_usd + price.output_usd) / 2 / 1000,
+        cost_per_1000_tokens=None
+        if price is None
+        else round((price.input_usd + price.output_usd) / 2 / 1000, 9),
     )
 
 

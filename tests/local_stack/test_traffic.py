@@ -115,6 +115,7 @@ def test_sizes_and_shares_of_the_samples(full):
     _, desk = full["order_desk"]
     assert 2_000 <= support.answers <= 2_600
     assert 200 <= desk.answers <= 320
+    assert support.answers / support.conversations < 4.3
     assert 0.68 <= support.call_share <= 0.80
     assert len(support.tools) - 1 >= 12
     assert 0.62 <= desk.call_share <= 0.80

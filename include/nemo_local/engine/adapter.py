@@ -19,7 +19,7 @@ from include.nemo_local.engine.errors import BadAdapter
 from include.nemo_local.engine.linear import Chooser, Ranker
 from include.nemo_local.engine.slots import Knowledge
 
-FORMAT = 1
+FORMAT = 2
 NO_TOOL = ""
 """The class of turns that are answered in text."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)

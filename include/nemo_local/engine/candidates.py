@@ -188,7 +188,7 @@ def _constants(slot: Slot, view: View, found: dict[str, Candidate]) -> None:
         candidate = found.setdefault(key, Candidate(value))
         own = code(f"value {key}")
         candidate.codes.append(own)
-        candidate.words = [(word ^ own, value) for word, value in near]
+        candidate.words = [(word ^ own, weight) for word, weight in near]
         if isinstance(value, str):
             _mentions(candidate, spoken(value), slot, view)
         elif value is False:
@@ -198,7 +198,8 @@ def _constants(slot: Slot, view: View, found: dict[str, Candidate]) -> None:
 def _told(candidate: Candidate, slot: Slot, seen: Seen) -> Atom | None:
     """Where a result holds the choice: under the slot's name, or else under the key that is most like it."""
     wanted = key_of(candidate.value)
-    for atoms in (seen.values.by_key.get(slot.name, ()), seen.values.by_shape.get(shape_of(candidate.value), ())):
+    values = seen.values
+    for atoms in (values.by_key.get(slot.name, ()), values.by_shape.get(shape_of(candidate.value), ())):
         hits = [atom for atom in atoms if key_of(atom.value) == wanted]
         if hits:
             return max(hits, key=lambda atom: _likeness(slot, atom))

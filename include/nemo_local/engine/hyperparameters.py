@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Hyperparameters:
     """As NeMo Customizer names them.
 
-    `learning_rate` 1e-4 is an ordinary step; `adapter_dim` bounds what can be learnt (128 feature buckets
+    `learning_rate` 1e-4 is an ordinary step; `adapter_dim` bounds what can be learnt (512 feature buckets
     for each). Raises ValueError for what cannot be used.
     """
 

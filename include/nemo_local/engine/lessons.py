@@ -13,7 +13,7 @@ from include.nemo_local.engine.capacity import Capacity
 from include.nemo_local.engine.conversation import Conversation, Turn, read_row
 from include.nemo_local.engine.features import Row, features_of
 from include.nemo_local.engine.filling import learnt_slots, salts, same_value
-from include.nemo_local.engine.linear import Ranker, Rows
+from include.nemo_local.engine.linear import Features, Ranker
 from include.nemo_local.engine.slots import Knowledge, Slot, slots_of
 from include.nemo_local.engine.view import View, key_of, look
 
@@ -24,9 +24,9 @@ _LABEL_CHARS = 60
 
 @dataclass(slots=True)
 class Choice:
-    """A list of candidates: indices and starts for the ranker, priors, and the position of the right one."""
+    """A list of candidates: features for the ranker, priors, and the position of the right one."""
 
-    rows: Rows
+    rows: Features
     priors: np.ndarray
     answer: int
 

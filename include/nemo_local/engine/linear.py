@@ -10,6 +10,8 @@ import numpy as np
 
 from include.nemo_local.engine.text import mix
 
+# What squared slopes begin with: without it the first step of a weight is a whole one however small its
+# slope, and features met once (names, amounts) would outweigh those that tell.
 _CHOOSER_START = 1e-4
 CAREFUL = 0.3
 _WORDS_SHARE = 2.0
@@ -17,6 +19,8 @@ Marks = tuple[Sequence[int], Sequence[tuple[int, float]]]
 """What tells a candidate from the others: codes, and words with their values."""
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Sparse rows: indices and values of all rows end to end, and where each row begins."""
+Features = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Features of a list of candidates, in any order: indices, values, and which candidate has each."""
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -78,8 +82,8 @@ class Ranker:
         self.weights = np.zeros(features, dtype=np.float64)
         self._squares = np.full(features, start)
 
-    def rows(self, candidates: Sequence[Marks], salts: Sequence[int]) -> Rows:
-        """Features of candidates: indices, values, and whose each is.
+    def rows(self, candidates: Sequence[Marks], salts: Sequence[int]) -> Features:
+        """Features of candidates.
 
         A code is crossed with every salt and has the value 1, a word is crossed with the last salt only.
         """
@@ -96,13 +100,13 @@ class Ranker:
             np.concatenate((of_codes, of_words)),
         )
 
-    def scores(self, rows: Rows, priors: np.ndarray) -> np.ndarray:
+    def scores(self, rows: Features, priors: np.ndarray) -> np.ndarray:
         """Scores, one for each candidate."""
         indices, values, owners = rows
         learnt = np.bincount(owners, self.weights[indices] * values, len(priors))
         return np.asarray(priors + learnt)
 
-    def learn(self, rows: Rows, priors: np.ndarray, answer: int, rate: float) -> float:
+    def learn(self, rows: Features, priors: np.ndarray, answer: int, rate: float) -> float:
         """One step on one list; returns its log loss before the step."""
         indices, values, owners = rows
         chances = softmax(self.scores(rows, priors))

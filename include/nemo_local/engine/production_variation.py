@@ -9,8 +9,8 @@ from typing import Any
 from include.nemo_local.engine.production_matter import Act, Matter, Say, Use
 from include.nemo_local.engine.production_reading import EMAIL, newest
 
-# At the default temperature of 0.7 about one answer in twenty then differs from the best one, so two
-# draws agree in name and arguments in about nine of ten cases.
+# At the default temperature of 0.7 about one call in eleven then differs from the best one. Answers in text
+# stay, so that two draws agree in name and arguments in about nine of ten cases.
 SHARE_PER_DEGREE = 0.13
 MAX_SHARE = 0.3
 

@@ -7,6 +7,10 @@ from hypothesis import strategies as st
 from library_desk import calls_of, request_of, rows, tools, with_examples
 
 from include.nemo_local.engine import answer, capacity_of
+from include.nemo_local.engine.adapter import NO_TOOL
+from include.nemo_local.engine.conversation import read_request
+from include.nemo_local.engine.incontext import lessons_in, preferences
+from include.nemo_local.engine.view import look
 
 CAPACITY = capacity_of("x/m-8b")
 
@@ -88,6 +92,19 @@ def test_examples_help_and_customization_helps_more(adapter, train_rows, test_ro
     assert base[1] < icl[1] < customized[1]
     assert customized[0] > 0.9
     assert customized[1] > 0.8
+
+
+def test_examples_of_calls_alone_do_not_teach_to_call_always(train_rows):
+    shown = [row for row in train_rows if _first(row)][:8]
+    system = train_rows[0]["messages"][0]
+    request = {
+        "messages": [system, {"role": "user", "content": "Thank you, that was all."}],
+        "tools": tools(),
+    }
+    view = look(read_request(with_examples(request, shown)), CAPACITY)
+    lessons = [lesson for lesson in lessons_in(view) if lesson.answer.calls]
+    assert lessons
+    assert preferences(view, lessons)[NO_TOOL] == preferences(view, [])[NO_TOOL]
 
 
 def _first(row):

@@ -35,6 +35,12 @@ def test_prose_gives_ids_dates_numbers_names_and_addresses():
     assert {"Mia Li", "mia_li_3668", "mia@ex.org", 1250.5, "HAT136", "2031-05-20", "window seat"} <= found
 
 
+@pytest.mark.parametrize("text", ["Order SO-12345 please", "My Order SO-12345", "Acme Order No SO-12345."])
+def test_an_id_after_a_capitalised_word_is_whole(text):
+    assert "SO-12345" in _values(text)
+    assert not any(str(value).endswith("SO") for value in _values(text))
+
+
 def test_json_gives_leaves_with_their_paths():
     found = harvest(
         json.dumps({"user": {"orders": [{"id": "SO-1", "paid": True}, {"id": "SO-2", "sum": 4}]}})

@@ -42,6 +42,7 @@ def test_no_field_shrinks_with_the_size():
 def test_the_usual_sizes_differ_in_what_they_read():
     one, three, eight = (capacity_of(f"x/m-{size}b") for size in (1, 3, 8))
     assert one.features < three.features < eight.features
+    assert one.tools_tried < three.tools_tried < eight.tools_tried
     assert one.turns_read < three.turns_read < eight.turns_read
     assert one.simulated_latency_ms_per_token < eight.simulated_latency_ms_per_token
     assert one.gpus == eight.gpus == 1
