@@ -29,7 +29,7 @@ MAY_IMPORT = {
     # Starts nemo_local as a process and imports nothing of it.
     "local_stack": set(),
     # A DAG file asks which workloads there are, and has the pipeline build their DAGs.
-    "dags": {"pipeline", "flywheel"},
+    "dags": {"pipeline"},
     "plugins": {"web", "pipeline"},
 }
 FRAMEWORKS = {"airflow", "fastapi", "starlette"}

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, dag, task, task_group
 from airflow.timetables.trigger import CronTriggerTimetable
 
-from include.flywheel.config.workload import Workload
+from include.flywheel.config.workload import Workload, load_workloads
 from include.flywheel.evaluation.specs import Stage
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import StageName
@@ -36,6 +36,11 @@ _RETRIES = {
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=5),
 }
+
+
+def flywheel_dags() -> dict[str, DAG]:
+    """Every DAG of the flywheel by id: one for each configured workload, one on demand."""
+    return {dag.dag_id: dag for dag in map(flywheel_dag, [*load_workloads(), None])}
 
 
 def flywheel_dag(workload: Workload | None) -> DAG:
