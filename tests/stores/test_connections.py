@@ -34,7 +34,7 @@ def test_a_log_store_is_the_folder_of_its_connection(connection: Callable[..., N
 
 
 BAD_LOGS = [
-    ({"conn_type": "elasticsearch"}, "type 'elasticsearch' is no log store; use `fs`"),
+    ({"conn_type": "postgres"}, "type 'postgres' is no log store; use `fs` or `elasticsearch`"),
     ({"conn_type": "fs"}, "extra `path` is empty; name the folder"),
     ({"conn_type": "fs", "extra": {"path": ""}}, "extra `path` is empty"),
     ({"conn_type": "fs", "extra": {"path": "/no/such/folder"}}, "`path` = '/no/such/folder' is not a folder"),

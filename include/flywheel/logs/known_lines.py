@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 
 from include.flywheel.logs.lines import BROKEN_GZIP, open_lines
@@ -29,17 +30,28 @@ class DayLines:
 
     def catch_up(self) -> None:
         """Read what was written since the last time."""
+        size = self._path.stat().st_size if self._path.exists() else 0
+        if size < self._offset:
+            # Closed, or repaired by hand: what it held may be gone.
+            self.digests.clear()
+            self._offset, self._closed_state = 0, None
         if self._closed.exists():
             status = self._closed.stat()
             state = (status.st_size, status.st_mtime_ns)
             if state != self._closed_state:
                 self._read(self._closed, 0)
                 self._closed_state = state
-        size = self._path.stat().st_size if self._path.exists() else 0
-        if size < self._offset:
-            self._offset = 0
         if size > self._offset:
             self._offset = self._read(self._path, self._offset)
+
+    def wrote(self, digests: Iterable[bytes], before: int, after: int) -> None:
+        """Lines were appended by the holder of the lock, and these alone, from byte `before` to `after`.
+
+        They need not be read again, unless another program wrote since the last time.
+        """
+        self.digests.update(digests)
+        if before == self._offset:
+            self._offset = after
 
     def _read(self, path: Path, offset: int) -> int:
         try:
@@ -61,11 +73,11 @@ class KnownLines:
         self._max_keys = max_keys
         self._days: OrderedDict[Path, DayLines] = OrderedDict()
 
-    def of(self, path: Path) -> set[bytes]:
-        """The digests of the lines in the file `path`, as it stands now."""
+    def of(self, path: Path) -> DayLines:
+        """The lines of the file `path`, as it stands now."""
         day = self._days.pop(path, None) or DayLines(path)
         day.catch_up()
         self._days[path] = day
         while len(self._days) > 1 and sum(len(kept.digests) for kept in self._days.values()) > self._max_keys:
             self._days.popitem(last=False)
-        return day.digests
+        return day

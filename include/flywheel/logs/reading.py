@@ -1,125 +1,133 @@
-"""A snapshot of one query in the file log store: an index of its lines, then the lines themselves."""
+"""A snapshot of one query in the file log store."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import orjson
 
 from include.flywheel.errors import DataError
 from include.flywheel.logs.lines import BROKEN_GZIP, MAX_LINE_BYTES, open_lines
-from include.flywheel.logs.partitions import LogFile, file_name, log_files
-from include.flywheel.logs.record_lines import marks, owner
-from include.flywheel.logs.store import LogQuery, RawRecord, Undecodable
+from include.flywheel.logs.partitions import LogFile, log_files
+from include.flywheel.logs.selection import Selection
+from include.flywheel.logs.store import LogQuery
+
+_LISTINGS = 5
 
 
 class FileReading:
-    """The lines of a query as they stood when this was made; memory grows with their number alone.
+    """The lines of a query up to where their files ended when this was made.
 
-    A line that cannot be decoded belongs to the query when it stands in the store's own file of these ids, or
-    when it names both. Having no time of its own, it counts as the oldest of its day.
+    Without a limit the files are read once and nothing is kept. With one they are read twice: the times of
+    all lines (24 bytes each) tell which are the newest.
     """
 
     def __init__(self, root: Path, query: LogQuery) -> None:
         self._root, self._query = root, query
-        self._name = file_name(query.client_id, query.workload_id)
-        self._marks = marks(query.client_id, query.workload_id)
-        self._files = [file for file in log_files(root) if self._may_hold(file)]
-        self._times, self._numbers, self._offsets = array("q"), array("q"), array("q")
-        for number, file in enumerate(self._files):
-            self._index(number, file)
+        self._selection = Selection(query)
+        self._files = self._list()
+        self._in_store = 0
+        self._at: tuple[LogFile, int] | None = None
+
+    def _list(self) -> list[tuple[LogFile, int]]:
+        """The files that may hold lines of the query, and how long they are now."""
+        for _ in range(_LISTINGS):
+            files = [file for file in log_files(self._root) if self._selection.may_hold(file)]
+            try:
+                return [(file, file.path.stat().st_size) for file in files]
+            except FileNotFoundError:
+                # It was closed meanwhile, and is a .gz now.
+                continue
+        raise DataError(f"the files below {self._root} change while they are listed; run again")
 
     @property
     def in_store(self) -> int:
-        """Raw records of the query, whatever its limit."""
-        return len(self._times)
+        """Raw records of the query, whatever its limit. Known once the iteration has ended."""
+        return self._in_store
 
-    def __iter__(self) -> Iterator[RawRecord]:
-        numbers, offsets = self._newest()
-        for number, file in enumerate(self._files):
-            first, end = np.searchsorted(numbers, [number, number + 1])
-            if first == end:
-                continue
-            label = str(file.path.relative_to(self._root))
-            try:
-                with open_lines(file.path) as lines:
-                    for offset in offsets[first:end].tolist():
-                        yield _record(lines, offset, f"{label} byte {offset}")
-            except OSError as error:
-                raise DataError(
-                    f"{file.path} could not be read ({error}): it was changed while it was read; run again"
-                ) from error
+    def where(self) -> str:
+        """File and byte of the line that was yielded last."""
+        if self._at is None:
+            return "nowhere yet"
+        file, offset = self._at
+        return f"{file.path.relative_to(self._root)} byte {offset}"
 
-    def _newest(self) -> tuple[np.ndarray, np.ndarray]:
-        """File numbers and offsets of the newest `limit` lines, in storage order."""
-        times = np.frombuffer(self._times, dtype=np.int64)
-        numbers = np.frombuffer(self._numbers, dtype=np.int64)
-        offsets = np.frombuffer(self._offsets, dtype=np.int64)
-        if self._query.limit is not None and self._query.limit < len(times):
-            chosen = np.sort(np.lexsort((offsets, numbers, times))[len(times) - self._query.limit :])
-            numbers, offsets = numbers[chosen], offsets[chosen]
-        return numbers, offsets
+    def __iter__(self) -> Iterator[bytes]:
+        self._in_store = 0
+        if self._query.limit is None:
+            for file, size in self._files:
+                for offset, _, line in self._lines(file, size):
+                    self._in_store += 1
+                    self._at = (file, offset)
+                    yield line
+            return
+        yield from self._newest(self._query.limit)
 
-    def _may_hold(self, file: LogFile) -> bool:
-        if not file.own:
-            return True
-        since, until = self._query.since_ms, self._query.until_ms
-        in_window = (since is None or file.end_ms > since) and (until is None or file.start_ms < until)
-        return in_window and file.of(self._name)
+    def count(self) -> int:
+        """Raw records of the query, whatever its limit; reads every line."""
+        return sum(1 for file, size in self._files for _ in self._lines(file, size))
 
-    def _index(self, number: int, file: LogFile) -> None:
-        own = file.of(self._name)
+    def _lines(self, file: LogFile, size: int) -> Iterator[tuple[int, int, bytes]]:
+        """(offset, Unix milliseconds, line) of the query's lines in a file; an empty line is a broken .gz."""
+        own, time_of = self._selection.owns(file), self._selection.time_of
         offset = 0
         try:
             with open_lines(file.path) as lines:
+                end = size if isinstance(lines, BufferedReader) else None
                 while line := lines.readline(MAX_LINE_BYTES):
-                    time_ms = self._time_of(line, file, own=own)
+                    time_ms = time_of(line, file, own=own)
                     if time_ms is not None:
-                        self._add(time_ms, number, offset)
+                        yield offset, time_ms, line
                     offset += len(line)
+                    if end is not None and offset >= end:
+                        return
         except BROKEN_GZIP:
             if own:
-                self._add(file.start_ms, number, offset)
+                yield offset, file.start_ms, b""
+        except OSError as error:
+            raise DataError(f"{file.path} cannot be read ({error.strerror or error}): run again") from error
 
-    def _add(self, time_ms: int, number: int, offset: int) -> None:
-        self._times.append(time_ms)
-        self._numbers.append(number)
-        self._offsets.append(offset)
+    def _newest(self, limit: int) -> Iterator[bytes]:
+        times, numbers, offsets = array("q"), array("q"), array("q")
+        for number, (file, size) in enumerate(self._files):
+            for offset, time_ms, _ in self._lines(file, size):
+                times.append(time_ms)
+                numbers.append(number)
+                offsets.append(offset)
+        self._in_store = len(times)
+        chosen = _newest(np.frombuffer(times, np.int64), np.frombuffer(numbers, np.int64), limit)
+        in_file, at = np.frombuffer(numbers, np.int64)[chosen], np.frombuffer(offsets, np.int64)[chosen]
+        for number, (file, _) in enumerate(self._files):
+            first, end = np.searchsorted(in_file, [number, number + 1])
+            if first < end:
+                yield from self._at_offsets(file, at[first:end].tolist())
 
-    def _time_of(self, line: bytes, file: LogFile, *, own: bool) -> int | None:
-        """When a line of this query was written, Unix milliseconds; None when it is not of this query."""
-        if not own and not all(mark in line for mark in self._marks):
-            return None
-        if not line.strip():
-            return None
-        whose = owner(line)
-        if whose.decodable:
-            if (whose.client_id, whose.workload_id) != (self._query.client_id, self._query.workload_id):
-                return None
-        elif not own and len(self._marks) < 2:
-            return None
-        time_ms = file.start_ms if whose.timestamp_ms is None else whose.timestamp_ms
-        since, until = self._query.since_ms, self._query.until_ms
-        if (since is not None and time_ms < since) or (until is not None and time_ms >= until):
-            return None
-        return time_ms
+    def _at_offsets(self, file: LogFile, offsets: list[int]) -> Iterator[bytes]:
+        try:
+            with open_lines(file.path) as lines:
+                for offset in offsets:
+                    self._at = (file, offset)
+                    yield _line_at(lines, offset)
+        except OSError as error:
+            raise DataError(
+                f"{file.path} could not be read ({error}): it was changed while it was read; run again"
+            ) from error
 
 
-def _record(lines: BinaryIO, offset: int, example: str) -> RawRecord:
+def _newest(times: np.ndarray, numbers: np.ndarray, limit: int) -> np.ndarray:
+    """Positions of the newest `limit` lines, in storage order; of equally old ones the last stored."""
+    if limit >= len(times):
+        return np.arange(len(times))
+    return np.sort(np.lexsort((np.arange(len(times)), numbers, times))[len(times) - limit :])
+
+
+def _line_at(lines: BinaryIO, offset: int) -> bytes:
     try:
         lines.seek(offset)
-        line = lines.readline(MAX_LINE_BYTES)
+        return lines.readline(MAX_LINE_BYTES)
     except BROKEN_GZIP:
-        return RawRecord(example, None, Undecodable.TORN)
-    try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        torn = not line.endswith(b"\n")
-        return RawRecord(example, None, Undecodable.TORN if torn else Undecodable.NOT_JSON)
-    if not isinstance(document, dict):
-        return RawRecord(example, None, Undecodable.NOT_OBJECT)
-    return RawRecord(example, document)
+        return b""

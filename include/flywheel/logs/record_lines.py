@@ -39,8 +39,10 @@ def encode(record: Mapping[str, Any]) -> tuple[int, str, str, bytes]:
             "a log record needs `timestamp` (Unix time), `client_id` and `workload_id`; got "
             f"{record.get('timestamp')!r}, {client_id!r}, {workload_id!r}"
         )
-    document = {"timestamp": timestamp_ms, "client_id": client_id, "workload_id": workload_id}
-    document.update((key, value) for key, value in record.items() if key != "timestamp")
+    # The keys keep these places when their values are set again.
+    document: dict[str, Any] = {"timestamp": timestamp_ms, "client_id": client_id, "workload_id": workload_id}
+    document.update(record)
+    document["timestamp"] = timestamp_ms
     try:
         return timestamp_ms, client_id, workload_id, orjson.dumps(document)
     except orjson.JSONEncodeError as error:

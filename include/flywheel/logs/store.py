@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from include.flywheel.errors import DataError
+from include.flywheel.logs.statistics import StoreStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,38 +28,22 @@ class LogQuery:
     limit: int | None = None
 
 
-class Undecodable(StrEnum):
-    """Why a stored line holds no record."""
-
-    NOT_JSON = "not JSON"
-    NOT_OBJECT = "not a JSON object"
-    TORN = "torn line at the end of its file"
-
-
-@dataclass(frozen=True, slots=True)
-class RawRecord:
-    """One stored record as it was decoded, or the reason why it could not be.
-
-    :param example: where it stands, for people: file and byte offset, or a document id.
-    """
-
-    example: str
-    document: dict[str, Any] | None
-    reason: Undecodable | None = None
-
-
 class Reading(Protocol):
     """The records of one query, as the store held them when it was asked.
 
-    Iterating yields the newest `limit` raw records in the store's own order; what is appended meanwhile
+    Iterating yields the newest `limit` raw records in the store's own order, each as it is stored: the bytes
+    of one JSON document and a newline. A line without its newline is a torn one. What is appended meanwhile
     does not appear.
     """
 
     @property
     def in_store(self) -> int:
-        """Raw records of the query in the store, whatever its limit."""
+        """Raw records of the query in the store, whatever its limit. Known once the iteration has ended."""
 
-    def __iter__(self) -> Iterator[RawRecord]: ...
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def where(self) -> str:
+        """Where the record that was yielded last stands, for people: file and byte, or a document id."""
 
 
 class AppendReport(BaseModel):
@@ -67,6 +53,22 @@ class AppendReport(BaseModel):
 
     stored: int = Field(ge=0)
     already_stored: int = Field(ge=0, description="The same record is in the store: it was not stored again.")
+
+
+class RecordsRefused(DataError):
+    """The store does not take some records; the others of the same append are stored.
+
+    :param report: what became of the others.
+    :param refused: position in the append → why.
+    """
+
+    def __init__(self, where: str, report: AppendReport, refused: Mapping[int, str]) -> None:
+        position, why = next(iter(refused.items()))
+        super().__init__(
+            f"{where!r} refused {len(refused)} of the records, the first at position {position}: {why}; the "
+            "others are stored; change these records, or the mapping of the index"
+        )
+        self.report, self.refused = report, refused
 
 
 class WorkloadSummary(BaseModel):
@@ -103,8 +105,13 @@ class LogStore(Protocol):
     def append(self, records: Iterable[Mapping[str, Any]]) -> AppendReport:
         """Store records that carry `timestamp`, `client_id` and `workload_id`.
 
-        The same record twice is stored once. Raises DataError on a record without these.
+        The same record twice is stored once. Raises DataError on a record without these, RecordsRefused when
+        the
+        store does not take some of them.
         """
 
     def describe(self) -> StoreSummary:
         """What the store holds."""
+
+    def statistics(self, client_id: str | None = None, workload_id: str | None = None) -> StoreStatistics:
+        """Traffic by day, client and workload; of all of them, or of one."""

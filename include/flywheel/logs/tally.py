@@ -21,12 +21,12 @@ class Tallies:
         self._counts: dict[str, int] = {}
         self._examples: dict[str, str] = {}
 
-    def add(self, reason: str, example: str) -> None:
-        """Count one case of `reason`."""
+    def add(self, reason: str, example: str, count: int = 1) -> None:
+        """Count cases of `reason`, one unless said otherwise."""
         if reason in self._counts:
-            self._counts[reason] += 1
+            self._counts[reason] += count
         else:
-            self._counts[reason] = 1
+            self._counts[reason] = count
             self._examples[reason] = example
 
     def count(self, *reasons: str) -> int:

@@ -17,7 +17,9 @@ DAY_MS = 86_400_000
 
 def to_milliseconds(value: Any) -> int | None:
     """Unix milliseconds of a record's `timestamp`, or None when it is no positive Unix time."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     milliseconds = round(value * 1000) if value < SECONDS_BELOW else round(value)
     return milliseconds if 0 < milliseconds <= LAST_MS else None

@@ -14,7 +14,7 @@ from include.flywheel.errors import DataError
 from include.flywheel.logs.files import FileLogStore
 from include.flywheel.logs.known_lines import KnownLines
 from include.flywheel.logs.partitions import file_name
-from include.flywheel.logs.store import LogQuery, RawRecord, Undecodable, WorkloadSummary
+from include.flywheel.logs.store import LogQuery, WorkloadSummary
 from include.flywheel.logs.timestamps import day_of, start_of_day_ms, to_milliseconds
 
 DAY = 86_400_000
@@ -27,7 +27,7 @@ def record(n, **fields):
 
 
 def numbers(reading):
-    return [raw.document["n"] for raw in reading]
+    return [orjson.loads(line)["n"] for line in reading]
 
 
 def own_file(root, day="2024-06-01"):
@@ -47,8 +47,8 @@ def test_the_limit_takes_the_newest_and_the_store_says_how_many_there_are(tmp_pa
     order = [5, 1, 9, 3, 7, DAY + 2, 2]
     store.append([record(n) for n in order])
     reading = store.read(LogQuery(client_id="acme", workload_id="desk", limit=3))
-    assert reading.in_store == 7
     assert sorted(numbers(reading)) == [7, 9, DAY + 2]
+    assert reading.in_store == 7
     assert store.count(LogQuery(client_id="acme", workload_id="desk", limit=3)) == 7
 
 
@@ -68,17 +68,16 @@ def test_what_is_appended_while_reading_does_not_appear(tmp_path):
     assert numbers(store.read(OURS)) == [1, 2, 3]
 
 
-def test_a_torn_last_line_is_counted_and_the_next_append_is_not_glued_to_it(tmp_path):
+def test_a_torn_last_line_is_read_and_the_next_append_is_not_glued_to_it(tmp_path):
     store = FileLogStore(tmp_path)
     store.append([record(1), record(2)])
     path = own_file(tmp_path)
     path.write_bytes(path.read_bytes()[:-20])
-    raws = list(store.read(OURS))
-    assert [raw.reason for raw in raws] == [None, Undecodable.TORN]
+    whole, torn = store.read(OURS)
+    assert whole.endswith(b"\n")
+    assert not torn.endswith(b"\n")
     store.append([record(3)])
-    after = list(store.read(OURS))
-    assert [raw.reason for raw in after] == [None, Undecodable.NOT_JSON, None]
-    assert after[2].document["n"] == 3
+    assert list(store.read(OURS)) == [whole, torn + b"\n", orjson.dumps(record(3)) + b"\n"]
     assert store.append([record(2)]).stored == 1
 
 
@@ -109,9 +108,9 @@ def test_a_truncated_closed_day_gives_what_can_be_read_and_counts_the_rest(tmp_p
     path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes())[:-2000])
     path.unlink()
     reading = store.read(OURS)
-    raws = list(reading)
-    assert 0 < len(raws) == reading.in_store < 3000
-    assert [raw.reason for raw in raws if raw.reason] == [Undecodable.TORN]
+    lines = list(reading)
+    assert 0 < len(lines) == reading.in_store < 3000
+    assert [line for line in lines if not line.endswith(b"\n")] == [b""]
     assert store.describe().unreadable == 1
 
 
@@ -130,14 +129,11 @@ def test_lines_of_other_programs_are_found_by_their_ids(tmp_path):
     (folder / "exporter.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     (tmp_path / "dt=never").mkdir()
     (tmp_path / "dt=never" / "x.jsonl").write_bytes(lines[0])
-    raws = list(FileLogStore(tmp_path).read(OURS))
-    assert [raw.document["n"] if raw.document else raw.reason for raw in raws] == [
-        1,
-        Undecodable.NOT_JSON,
-        Undecodable.NOT_OBJECT,
-        3,
-    ]
-    assert raws[0] == RawRecord("dt=2024-06-01/exporter.jsonl byte 0", raws[0].document)
+    reading = FileLogStore(tmp_path).read(OURS)
+    found = [(line.rstrip(b"\n"), reading.where()) for line in reading]
+    assert [line for line, _ in found] == [lines[0], lines[2], lines[3], lines[6]]
+    assert found[0][1] == "dt=2024-06-01/exporter.jsonl byte 0"
+    assert found[1][1] == f"dt=2024-06-01/exporter.jsonl byte {len(lines[0]) + len(lines[1]) + 2}"
 
 
 def test_records_without_a_time_count_as_the_oldest_of_their_day(tmp_path):
@@ -146,7 +142,7 @@ def test_records_without_a_time_count_as_the_oldest_of_their_day(tmp_path):
     with own_file(tmp_path).open("ab") as file:
         file.write(b'{"client_id":"acme","workload_id":"desk","n":-1}\n')
     reading = store.read(LogQuery(client_id="acme", workload_id="desk", limit=2))
-    assert (reading.in_store, numbers(reading)) == (3, [5, 6])
+    assert (numbers(reading), reading.in_store) == ([5, 6], 3)
 
 
 ODD_IDS = [("a/b", "c"), ("a", "b/c"), ("a.b", "c"), ("..", ".."), ("Acme", "desk"), ("acme", "desk")]
@@ -220,7 +216,7 @@ def test_known_lines_of_other_days_are_dropped_and_read_again(tmp_path):
     store.append([record(n * DAY, k=k) for n in range(3) for k in range(5)])
     known = KnownLines(max_keys=5)
     paths = [own_file(tmp_path, f"2024-06-0{n}") for n in (1, 2, 3)]
-    assert [len(known.of(path)) for path in [*paths, paths[0]]] == [5, 5, 5, 5]
+    assert [len(known.of(path).digests) for path in [*paths, paths[0]]] == [5, 5, 5, 5]
     assert sum(len(day.digests) for day in known._days.values()) == 5
 
 

@@ -26,7 +26,7 @@ def line(**fields):
 
 
 def documents(store):
-    return [raw.document for raw in store.read(OURS)]
+    return [json.loads(line) for line in store.read(OURS)]
 
 
 def test_each_reason_is_counted_with_the_line_of_its_first_case(tmp_path):
