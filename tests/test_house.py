@@ -21,6 +21,8 @@ MAY_IMPORT = {
     "nemo": set(),
     "nemo_local": set(),
     "instrument": set(),
+    # Configuration files of other programs, and no code that imports ours.
+    "exporters": set(),
     "airflow_nemo": {"nemo"},
     "stores": {"flywheel", "nemo"},
     "pipeline": {"stores", "airflow_nemo", "flywheel", "nemo"},

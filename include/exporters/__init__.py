@@ -1,0 +1,1 @@
+"""Configurations of log shippers, and what they need besides. See docs/exporters.md."""
