@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from include.flywheel.datasets.ledger import ledger_lines
+from include.flywheel.datasets.card import card_lines
 from include.flywheel.datasets.report import DatasetReport
 from include.flywheel.evaluation.decision import Decision
 from include.flywheel.report.text import report_lines
@@ -24,9 +24,9 @@ def show_outcome(runs: RunRepository, job_id: str, events_file: Path, console: C
         console.print("\nThe run wrote no document: look at the log of its first task.", style="red")
         return False
     if run.dataset is not None:
-        console.print("\nRecords of this run", style="bold")
-        for line in ledger_lines(DatasetReport.model_validate(run.dataset)):
-            console.print(f"  {line}", markup=False)
+        console.print("\nData card", style="bold")
+        for line in card_lines(DatasetReport.model_validate(run.dataset)):
+            console.print(f"  {line}", markup=False, soft_wrap=True, highlight=False)
     if run.decision is not None:
         console.print()
         for line in report_lines(Decision.model_validate(run.decision), notes=_notes(run)):

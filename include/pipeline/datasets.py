@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from include.airflow_nemo.hook import NemoHook
-from include.flywheel.datasets.build import DatasetSpec, build_datasets
-from include.flywheel.datasets.icl import IclImpossible
-from include.flywheel.datasets.ledger import ledger_lines
+from include.flywheel.datasets.build import build_datasets
+from include.flywheel.datasets.card import card_lines
+from include.flywheel.datasets.kinds import Kind
+from include.flywheel.datasets.report import DatasetReport
+from include.flywheel.datasets.spec import TRAIN_FILE, VAL_FILE
+from include.flywheel.errors import DataError
 from include.flywheel.logs.store import LogQuery
 from include.nemo import entities
 from include.nemo.datastore import create_namespace, get_namespace
@@ -18,13 +21,8 @@ from include.pipeline.prepare import load_config
 from include.pipeline.run import current_run, log, telling
 from include.stores.logs import open_logs
 
-# Where each file stands in the Data Store; the Customizer looks for the folders `training` and `validation`.
-REMOTE_PATHS = {
-    "train.jsonl": "training/train.jsonl",
-    "val.jsonl": "validation/val.jsonl",
-    "eval.jsonl": "testing/eval.jsonl",
-    "icl.jsonl": "testing/icl.jsonl",
-}
+# Where the files stand in the Data Store; the Customizer looks for the folders `training` and `validation`.
+REMOTE_FOLDERS = {TRAIN_FILE: "training", VAL_FILE: "validation"}
 
 
 def build() -> dict[str, Any]:
@@ -36,20 +34,33 @@ def build() -> dict[str, Any]:
         folder = staging.folder(run.job_id)
         folder.mkdir(parents=True, exist_ok=True)
         query = LogQuery(client_id=config.workload.client_id, workload_id=config.workload.workload_id)
-        spec = DatasetSpec(split=config.split, icl=config.icl, seed=config.seed)
+        spec = config.dataset_spec()
 
         def output(name: str) -> Any:
             return (folder / name).open("wb")  # type: ignore[no-untyped-call]
 
-        try:
-            report = build_datasets(store, query, spec, output, Path(spool))
-        except IclImpossible as error:
-            run.runs.note(run.job_id, f"no evaluation with examples: {error}")
-            report = build_datasets(store, query, spec.model_copy(update={"icl": None}), output, Path(spool))
+        report = build_datasets(store, query, spec, output, Path(spool))
+        for context, reason in report.icl.impossible.items():
+            run.runs.note(run.job_id, f"no examples within {context} tokens: {reason}")
         run.runs.update(run.job_id, dataset=report.model_dump(mode="json"))
-        for line in ledger_lines(report):
+        for line in card_lines(report):
             log.info("%s", line)
+        _require_decidable(report)
     return {"records_read": report.ledger.records_read, "digest": report.digest}
+
+
+def remote_path(name: str) -> str:
+    """Where a file of that name stands in the Data Store."""
+    return f"{REMOTE_FOLDERS.get(name, 'testing')}/{name}"
+
+
+def _require_decidable(report: DatasetReport) -> None:
+    if report.kind != Kind.TOOL_CALLING:
+        raise DataError(
+            f"the workload is {Kind(report.kind).words} ({report.kind_because}): only tool-calling workloads "
+            "can be decided by this version. Choose such a `workload_id`, or set the workload's `kind` to "
+            "`tool_calling` where that is what it is"
+        )
 
 
 def upload() -> list[dict[str, str]]:
@@ -71,7 +82,7 @@ def upload() -> list[dict[str, str]]:
         for file in report["files"]:
             log.info("uploading %(name)s (%(records)s records, %(bytes)s bytes)", file)
             with (folder / file["name"]).open("rb") as content:
-                store.upload_file(repo, REMOTE_PATHS[file["name"]], content)
+                store.upload_file(repo, remote_path(file["name"]), content)
         with hook.client() as nemo:
             nemo.ensure(
                 entities.create_dataset(hook.namespace, run.dataset, files_url=uri, project=run.project),

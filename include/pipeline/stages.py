@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.config.conf import ResolvedConfig
 from include.flywheel.config.nims import Nim
-from include.flywheel.datasets.build import ICL_FILE
+from include.flywheel.datasets.spec import EVAL_FILE, icl_file
 from include.flywheel.errors import ConfigError
 from include.flywheel.evaluation.specs import Stage, model_target, tool_calling_config
 from include.flywheel.runs import ids
@@ -18,6 +18,7 @@ from include.nemo import NemoClient, customizer, deployments, evaluator
 from include.nemo.call import Call
 from include.nemo.errors import Conflict, NotFound
 from include.nemo.models import CustomizationJob, Deployment
+from include.pipeline.datasets import remote_path
 from include.pipeline.prepare import load_config
 from include.pipeline.run import Run, current_run, name_in_grid, telling
 from include.pipeline.submit import ClosedGuard, job_fields, submit_once
@@ -187,17 +188,21 @@ def evaluate(nim: dict[str, str], stage: str) -> str:
             nim["name"] if which is not Stage.CUSTOMIZED else run.runs.nim(run.job_id, slug).customized_model
         )
         run.runs.set_nim_status(run.job_id, slug, NimStatus.RUNNING_EVALS)
-        if which is Stage.ICL:
-            _check_examples(run, slug)
-        return _evaluate(run, slug, which, str(model))
+        file = _examples(run, slug) if which is Stage.ICL else EVAL_FILE
+        return _evaluate(run, slug, which, str(model), file)
 
 
-def _check_examples(run: Run, slug: str) -> None:
-    """Skips where no request could carry an example: the same questions again would be no ICL score."""
+def _examples(run: Run, slug: str) -> str:
+    """The file of examples for the NIM's context length.
+
+    Skips where no request could carry an example: the same questions again would be no ICL score.
+    """
+    config = load_config(run)
+    name = icl_file(config.dataset_spec().context_tokens(_facts(config, slug).context_tokens))
     files = {file["name"] for file in (run.runs.get(run.job_id).dataset or {}).get("files", [])}
-    if ICL_FILE in files:
-        return
-    reason = "no request of the holdout can carry an example"
+    if name in files:
+        return name
+    reason = "no request of the holdout can carry an example within this NIM's context length"
     run.runs.set_stage(run.job_id, slug, StageName.ICL_EVAL, status=StageStatus.SKIPPED.value, detail=reason)
     raise AirflowSkipException(reason)
 
@@ -209,13 +214,13 @@ def evaluate_reference() -> str:
         reference = run.runs.get(run.job_id).reference
         if reference is None:
             raise AirflowSkipException("no production model can be asked again; the next bar holds")
-        return _evaluate(run, REFERENCE, Stage.REFERENCE, reference.model)
+        return _evaluate(run, REFERENCE, Stage.REFERENCE, reference.model, EVAL_FILE)
 
 
-def _evaluate(run: Run, slug: str, which: Stage, model: str) -> str:
+def _evaluate(run: Run, slug: str, which: Stage, model: str, file: str) -> str:
     stage = EVALUATIONS[which]
     hook = NemoHook()
-    files_url = f"hf://datasets/{hook.namespace}/{run.dataset}/{which.eval_file}"
+    files_url = f"hf://datasets/{hook.namespace}/{run.dataset}/{remote_path(file)}"
     with hook.client() as nemo:
         return submit_once(
             run,

@@ -10,7 +10,8 @@ from include.flywheel.config.base import StrictModel, validate
 from include.flywheel.config.nims import Nim, load_catalogue, select
 from include.flywheel.config.profile import Profile, Training, Waiting, load_profile
 from include.flywheel.config.workload import Workload, load_workloads
-from include.flywheel.datasets.icl import IclConfig
+from include.flywheel.datasets.icl.config import IclConfig
+from include.flywheel.datasets.spec import DatasetSpec
 from include.flywheel.datasets.split import SplitConfig
 from include.flywheel.errors import ConfigError
 from include.flywheel.evaluation.gate import Gate
@@ -50,6 +51,18 @@ class ResolvedConfig(StrictModel):
     waiting: Waiting
     seed: int
 
+    def dataset_spec(self) -> DatasetSpec:
+        """How the records become this run's dataset."""
+        return DatasetSpec(
+            split=self.split,
+            strategy=self.workload.split.strategy,
+            kind=self.workload.kind,
+            stratify_by=self.workload.stratify_by,
+            icl=self.icl,
+            icl_contexts=tuple(sorted({nim.context_tokens for nim in self.nims})),
+            seed=self.seed,
+        )
+
 
 def resolve(conf: dict[str, Any], workload: Workload | None) -> ResolvedConfig:
     """The configuration of a run.
@@ -69,19 +82,13 @@ def resolve(conf: dict[str, Any], workload: Workload | None) -> ResolvedConfig:
     profile = load_profile(config_name)
     split = _override_split(profile, said.data_split_config or {})
     nims = _distinct(select(load_catalogue(), said.nims or profile.nims))
-    # All NIMs answer the same file of examples, so it must fit the shortest context.
-    context = min(profile.icl.max_context_length, *(nim.context_tokens for nim in nims))
     return ResolvedConfig(
         workload=workload,
         config_name=config_name,
         job_type=said.job_type,
         nims=nims,
         split=split,
-        icl=validate(
-            IclConfig,
-            profile.icl.model_dump() | {"max_context_length": context},
-            f"profiles/{config_name}.yaml",
-        ),
+        icl=profile.icl,
         training=profile.training,
         gate=profile.gate,
         waiting=profile.waiting,

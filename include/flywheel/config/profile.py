@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from include.flywheel.config.base import StrictModel, read_yaml, validate
-from include.flywheel.datasets.icl import IclConfig
+from include.flywheel.datasets.icl.config import IclConfig
 from include.flywheel.datasets.split import SplitConfig
 from include.flywheel.errors import UnknownName
 from include.flywheel.evaluation.gate import Gate

@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import Field
 
 from include.flywheel.config.base import StrictModel, read_yaml, validate
+from include.flywheel.datasets.kinds import Kind
+from include.flywheel.datasets.split import Strategy
 from include.flywheel.errors import ConfigError
 
 DIRECTORY = Path(__file__).parent / "workloads"
@@ -37,6 +39,16 @@ class NonNegotiable(StrictModel):
     )
 
 
+class WorkloadSplit(StrictModel):
+    """How this workload's records become sets; sizes are the profile's."""
+
+    strategy: Strategy = Field(
+        default=Strategy.STRATIFIED,
+        description="`stratified`: at random by the seed, each label with its share. `temporal`: the newest "
+        "conversations evaluate, the oldest train.",
+    )
+
+
 class Workload(StrictModel):
     """One workload of one client: the unit for which a flywheel runs."""
 
@@ -46,6 +58,16 @@ class Workload(StrictModel):
     owner: str = Field(default="flywheel", min_length=1, description="Who is asked when a run fails.")
     schedule: str | None = Field(default=None, description="Cron expression (UTC); none: on demand only.")
     profile: str = Field(default="laptop", description="Profile used where the conf names none.")
+    kind: Kind | None = Field(
+        default=None, description="What the model is asked for; none: found by the shares of the records."
+    )
+    stratify_by: str | None = Field(
+        default=None,
+        min_length=1,
+        description="`tool`, `label`, `intent` (the field `description`) or another top-level field of the "
+        "log records; none: what suits the kind.",
+    )
+    split: WorkloadSplit = WorkloadSplit()
     bar: Bar = Bar()
     non_negotiable: NonNegotiable = NonNegotiable()
     logs_conn_id: str = "flywheel_logs"

@@ -1,4 +1,4 @@
-"""Digests: of a request, of an answer, of a file, of a dataset."""
+"""Digests: of a message, a request, an answer, a file, a dataset."""
 
 from __future__ import annotations
 
@@ -10,15 +10,37 @@ import orjson
 
 from include.flywheel.datasets.arguments import Message, as_object, map_arguments, with_content
 
+_HELD_BYTES = 256 * 1024
 
-def request_digest(messages: list[Message], tools: Sequence[Mapping[str, Any]]) -> bytes:
-    """16 bytes over the canonical JSON of the messages and the tools.
 
-    Key order does not matter, nor whether earlier tool calls carry their arguments as text or as an object,
-    nor whether an assistant message without text says so by "", null or nothing.
+def message_digest(message: Message) -> bytes:
+    """16 bytes over the canonical JSON of a message.
+
+    Key order does not matter, nor whether tool calls carry their arguments as text or as an object, nor
+    whether an assistant message without text says so by "", null or nothing.
     """
-    canonical = {"messages": with_content(map_arguments(messages, as_object)), "tools": tools}
-    return hashlib.blake2b(orjson.dumps(canonical, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+    [canonical] = with_content(map_arguments([message], as_object))
+    return canonical_digest(canonical)
+
+
+def canonical_digest(message: Message) -> bytes:
+    """The digest of a message whose arguments are objects and whose content is "" where it has none."""
+    return _digest(orjson.dumps(message, option=orjson.OPT_SORT_KEYS))
+
+
+def tools_digest(tools: Sequence[Mapping[str, Any]]) -> bytes:
+    """16 bytes over the canonical JSON of the tools that a request offers; b"" when it offers none."""
+    return _digest(orjson.dumps(tools, option=orjson.OPT_SORT_KEYS)) if tools else b""
+
+
+def combined_digest(messages: Iterable[bytes], tools: bytes) -> bytes:
+    """16 bytes over the digests of a request's messages and of its tools."""
+    return _digest(b"".join(messages) + b"/" + tools)
+
+
+def request_digest(messages: Iterable[Message], tools: Sequence[Mapping[str, Any]]) -> bytes:
+    """16 bytes that stand for the whole request, messages and tools."""
+    return combined_digest(map(message_digest, messages), tools_digest(tools))
 
 
 def calls_digest(calls: Iterable[tuple[str, Any]]) -> int:
@@ -29,7 +51,7 @@ def calls_digest(calls: Iterable[tuple[str, Any]]) -> int:
 
 def text_digest(text: str) -> int:
     """64 bits over a text, never 0."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") or 1
+    return int.from_bytes(hashlib.blake2b(_utf8(text), digest_size=8).digest(), "big") or 1
 
 
 def dataset_digest(files: Mapping[str, str]) -> str:
@@ -38,26 +60,47 @@ def dataset_digest(files: Mapping[str, str]) -> str:
 
 
 class HashingWriter:
-    """Writes lines to a binary file; counts and digests them on the way."""
+    """Writes lines to a binary file in blocks; counts and digests them. `close` writes the rest."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._sha256 = hashlib.sha256()
+        self._held: list[bytes] = []
+        self._held_bytes = 0
         self.bytes = 0
         self.lines = 0
 
     def write_line(self, line: bytes) -> None:
         """Write `line` and its end."""
-        content = line + b"\n"
+        self._held.append(line)
+        self._held_bytes += len(line) + 1
+        self.lines += 1
+        if self._held_bytes >= _HELD_BYTES:
+            self.close()
+
+    def close(self) -> None:
+        """Write what is still held. The file itself stays open."""
+        if not self._held:
+            return
+        self._held.append(b"")
+        content = b"\n".join(self._held)
         self._file.write(content)
         self._sha256.update(content)
         self.bytes += len(content)
-        self.lines += 1
+        self._held, self._held_bytes = [], 0
 
     @property
     def sha256(self) -> str:
         """Hexadecimal digest of everything written so far."""
         return self._sha256.hexdigest()
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _plain(value: Any) -> Any:

@@ -6,8 +6,10 @@ draws next, and takes of its next few conversations the one that overshoots the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,44 @@ class Conversations:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Conversations in the order of choosing; `trimmed` are the positions that count in the last one."""
+
+    conversations: list[int]
+    trimmed: list[int] | None
+
+
+class Chooser(Protocol):
+    """A way to choose conversations that hold `size` records.
+
+    :param overshoot: whether the last conversation may be larger than what is still wanted; it is trimmed.
+    """
+
+    def __call__(self, conversations: Conversations, size: int, *, overshoot: bool) -> Chosen: ...
+
+
+def newest(conversations: Conversations, size: int, *, overshoot: bool) -> Chosen:
+    """The first conversations (the newest, where these come first); of the last one its newest rows."""
+    ends = np.cumsum(conversations.sizes)
+    whole = int(np.searchsorted(ends, size, side="right"))
+    chosen = list(range(whole))
+    missing = size - (int(ends[whole - 1]) if whole else 0)
+    if not overshoot or not missing or whole == len(conversations):
+        return Chosen(chosen, None)
+    length = int(conversations.sizes[whole])
+    return Chosen([*chosen, whole], list(range(length - missing, length)))
+
+
+def drawn(conversations: Conversations, size: int, *, overshoot: bool, label_count: int) -> Chosen:
+    """Conversations drawn label by label."""
+    draw = Draw(conversations, size, label_count, overshoot=overshoot)
+    chosen = draw.run()
+    if not overshoot or not draw.wanted:
+        return Chosen(chosen, None)
+    return Chosen(chosen, trim(conversations.labels_of(chosen[-1]), draw.needs, draw.wanted))
+
+
 def targets(labels: Ints, size: int, label_count: int) -> Ints:
     """`size` shared out over the labels in proportion to their records, by largest remainders."""
     counts = np.bincount(labels, minlength=label_count)
@@ -95,25 +135,40 @@ class Draw:
             if size > self.wanted:
                 break
             self.wanted -= size
-            np.subtract.at(self.needs, self._conversations.labels_of(conversation), 1)
+            for label in self._conversations.labels_of(conversation).tolist():
+                self.needs[label] -= 1
         return drawn
 
     def _next(self) -> int | None:
+        label = int(np.argmax(self.needs)) if len(self.needs) else 0
+        found = self._best(label) if len(self.needs) and self.needs[label] > 0 else None
+        if found is not None:
+            return found
         for label in np.argsort(-self.needs, kind="stable").tolist():
             if self.needs[label] <= 0:
                 break
-            candidates = self._candidates(label)
-            if candidates:
-                return min(candidates, key=self._excess)
+            found = self._best(label)
+            if found is not None:
+                return found
         return self._any()
 
-    def _candidates(self, label: int) -> list[int]:
-        """The label's next conversations that may be drawn, in seeded order."""
+    def _best(self, label: int) -> int | None:
+        """Of the label's next conversations that may be drawn, the one with the least excess."""
         queue = self._queues[label]
-        while self._heads[label] < len(queue) and self._taken[queue[self._heads[label]]]:
-            self._heads[label] += 1
-        ahead = queue[self._heads[label] : self._heads[label] + LOOK_AHEAD].tolist()
-        return [conversation for conversation in ahead if self._may_take(conversation)]
+        head = self._heads[label]
+        while head < len(queue) and self._taken[queue[head]]:
+            head += 1
+        self._heads[label] = head
+        best, least = None, 2.0
+        for conversation in queue[head : head + LOOK_AHEAD].tolist():
+            if not self._may_take(conversation):
+                continue
+            excess = self._excess(conversation)
+            if excess < least:
+                best, least = conversation, excess
+            if excess == 0:
+                break
+        return best
 
     def _may_take(self, conversation: int) -> bool:
         return not self._taken[conversation] and bool(
@@ -122,9 +177,11 @@ class Draw:
 
     def _excess(self, conversation: int) -> float:
         """Share of the conversation's records that no label lacks."""
-        labels, counts = np.unique(self._conversations.labels_of(conversation), return_counts=True)
-        useful = np.minimum(counts, np.maximum(self.needs[labels], 0)).sum()
-        return 1.0 - float(useful) / float(counts.sum())
+        labels = self._conversations.labels_of(conversation).tolist()
+        if len(labels) == 1:
+            return 0.0 if self.needs[labels[0]] > 0 else 1.0
+        useful = sum(min(count, max(int(self.needs[label]), 0)) for label, count in Counter(labels).items())
+        return 1.0 - useful / len(labels)
 
     def _any(self) -> int | None:
         """The next conversation that may be drawn at all, whatever its labels."""

@@ -1,49 +1,33 @@
-"""The rows of the files of a dataset: what is trained on, and what is evaluated."""
+"""The rows of the evaluation files. Those of the training files are written by `validate`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from include.flywheel.datasets.arguments import Message, as_object, as_text, map_arguments, with_content
+from include.flywheel.datasets.arguments import Message, as_text, map_arguments
 from include.flywheel.datasets.records import Call, Record, item_id
 
 Row = dict[str, Any]
 
 
-def train_row(record: Record, *, parse_arguments: bool = True) -> Row:
-    """`{messages, tools?}`: the request's messages and the answer as the last of them.
-
-    Tool-call arguments are objects, or as logged where they are not parsed; content is "" beside tool calls.
-    """
-    answer: Message = {"role": "assistant", "content": record.content}
-    if record.calls:
-        answer["tool_calls"] = [
-            {"id": _call_id(call, n), "type": "function", "function": _function(call)}
-            for n, call in enumerate(record.calls)
-        ]
-    messages = map_arguments(record.messages, as_object) if parse_arguments else record.messages
-    row: Row = {"messages": [*with_content(messages), answer]}
-    if record.tools:
-        row["tools"] = record.tools
-    return row
-
-
-def eval_row(record: Record) -> Row:
-    """`{item_id, conversation_id, request, response, tool_calls}`: the request, what was answered, the truth.
+def eval_row(record: Record, conversation_id: str, label: str | None = None) -> Row:
+    """`{item_id, conversation_id, request, response, tool_calls, label?}`: what was asked, and the truth.
 
     In the request and the response arguments are JSON strings, as the OpenAI API wants them; in the ground
-    truth `tool_calls` they are objects. The truth of a turn that calls no tool is [].
+    truth `tool_calls` they are objects. The truth of a turn that calls no tool is []; that of a
+    classification is `label`.
     """
     request: Row = {"messages": map_arguments(record.messages, as_text)}
     if record.tools:
         request |= {"tools": record.tools, "tool_choice": record.tool_choice}
-    return {
+    row = {
         "item_id": item_id(record.digest),
-        "conversation_id": record.conversation_id,
+        "conversation_id": conversation_id,
         "request": request,
         "response": {"content": record.content, "tool_calls": openai_calls(record.calls)},
         "tool_calls": [{"function": _function(call)} for call in record.calls],
     }
+    return row if label is None else row | {"label": label}
 
 
 def icl_row(row: Row, examples: list[list[Message]]) -> Row:

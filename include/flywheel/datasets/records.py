@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class Record:
 
     @property
     def label(self) -> str:
-        """What the split is stratified by: the first tool called, or `no tool`."""
+        """The first tool called, or `no tool`."""
         return self.calls[0].name if self.calls else NO_TOOL
 
     @property
@@ -57,15 +57,51 @@ class Record:
         """The session, or a name of its own for a record without one."""
         return self.session_id or f"single-{item_id(self.digest)}"
 
-    def to_bytes(self) -> bytes:
-        """The record as one JSON document, for the spool."""
-        return orjson.dumps(self)
 
-    @classmethod
-    def from_bytes(cls, content: bytes) -> Record:
-        """The record that `to_bytes` wrote."""
-        fields = orjson.loads(content)
-        return cls(**{**fields, "calls": [Call(**call) for call in fields["calls"]]})
+def read_record(row: bytes, side: bytes) -> Record:
+    """The record whose training row is `row`; `side` is what that row does not tell (see `side_of`)."""
+    training = orjson.loads(row)
+    *messages, answer = training["messages"]
+    timestamp_ms, session_id, response_id, ids, tool_choice, texts = orjson.loads(side)
+    return Record(
+        timestamp_ms=timestamp_ms,
+        session_id=session_id,
+        messages=_as_logged(messages, iter(texts)),
+        tools=training.get("tools", []),
+        tool_choice=tool_choice or "auto",
+        content=answer["content"],
+        calls=[
+            Call(call["function"]["name"], call["function"]["arguments"], call_id)
+            for call, call_id in zip(answer.get("tool_calls", ()), ids, strict=True)
+        ],
+        response_id=response_id,
+    )
+
+
+def side_of(
+    *,
+    timestamp_ms: int,
+    session_id: str | None,
+    response_id: str | None,
+    call_ids: Sequence[str | None],
+    tool_choice: bytes,
+    texts: bytes,
+) -> bytes:
+    """What a training row does not tell of its record, as a JSON array.
+
+    :param tool_choice: JSON, or b"".
+    :param texts: JSON strings, joined by commas: arguments of the request's tool calls as they were logged.
+    """
+    known = orjson.dumps((timestamp_ms, session_id, response_id, call_ids))
+    return b"%b,%b,[%b]]" % (known[:-1], tool_choice or b"null", texts)
+
+
+def _as_logged(messages: list[Message], texts: Iterator[str]) -> list[Message]:
+    """The messages with the arguments of their tool calls as JSON strings, as they were logged."""
+    for message in messages:
+        for call in message.get("tool_calls", ()):
+            call["function"]["arguments"] = next(texts)
+    return messages
 
 
 def item_id(digest: bytes) -> str:
@@ -73,6 +109,7 @@ def item_id(digest: bytes) -> str:
     return digest[:8].hex()
 
 
-def conversation_key(conversation_id: str) -> bytes:
-    """16 bytes that stand for a conversation."""
-    return hashlib.blake2b(conversation_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def conversation_key(conversation_id: str) -> int:
+    """64 bits that stand for a conversation."""
+    name = conversation_id.encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")

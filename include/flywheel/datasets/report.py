@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.flywheel.datasets.icl.report import IclReport
 from include.flywheel.datasets.ledger import RunLedger
 
 
@@ -20,18 +21,42 @@ class FileReport(_Document):
     sha256: str
 
 
+class Lengths(_Document):
+    """How long the training rows of a set are, in bytes."""
+
+    p50: int = Field(ge=0)
+    p95: int = Field(ge=0)
+    max: int = Field(ge=0)
+
+
 class SetReport(_Document):
-    """What is in one of the sets train, val, eval."""
+    """What is in one of the sets train, val, eval. Times are Unix milliseconds."""
 
     records: int = Field(ge=0)
     conversations: int = Field(ge=0)
-    labels: dict[str, int] = Field(description="Records by label: the first tool called, or `no tool`.")
+    labels: dict[str, int] = Field(description="Records by what the split is stratified by.")
+    first_timestamp_ms: int | None
+    last_timestamp_ms: int | None
+    row_bytes: Lengths | None = Field(description="null: the set is empty.")
+
+
+class ConversationsReport(_Document):
+    """How the steps of conversations were found."""
+
+    conversations: int = Field(ge=0)
+    by_session: int = Field(ge=0, description="By `session_id`.")
+    by_messages: int = Field(
+        ge=0,
+        description="Without it: of several steps, one request's messages being the beginning of another's.",
+    )
+    single: int = Field(ge=0, description="Without it: of one step.")
+    largest: int = Field(ge=0, description="Records of the largest.")
 
 
 class Overlap(_Document):
-    """Shared by two sets, measured on the rows that were written. All zero in a fair split."""
+    """Shared by two sets, measured over the rows that were written. All zero in a fair split."""
 
-    requests: dict[str, int] = Field(description="Rows of the second set whose request is in the first.")
+    requests: dict[str, int] = Field(description="Requests that are in both sets.")
     conversations: dict[str, int] = Field(description="Conversations that are in both sets.")
 
     @property
@@ -50,27 +75,29 @@ class RepeatedRequests(_Document):
     requests: int = Field(default=0, ge=0, description="Distinct requests with two answers or more.")
     answers: int = Field(default=0, ge=0, description="Their answers.")
     copies: int = Field(default=0, ge=0, description="Duplicates that were copies of one call.")
-    agreement_name: float | None = Field(default=None, description="Same tools called, 0..1.")
-    agreement_name_and_args: float | None = Field(default=None, description="Same calls, 0..1.")
+    agreement_name: float | None = Field(default=None, description="Same tools called, or same text, 0..1.")
+    agreement_name_and_args: float | None = Field(default=None, description="Same calls, or same text, 0..1.")
 
 
-class IclReport(_Document):
-    """The examples that the holdout's requests carry."""
+class IclReports(_Document):
+    """The ICL files, one for each context length; and why there is none for some."""
 
-    min: int = Field(ge=0, description="Fewest examples in one item.")
-    median: float = Field(ge=0)
-    max: int = Field(ge=0)
-    labels: dict[str, int] = Field(description="Examples inserted, by label.")
-    labels_missing: list[str] = Field(description="Labels of the training set that no item shows.")
-    items_without_examples: int = Field(ge=0, description="Items that were too long and kept the base form.")
-    did_not_fit: int = Field(ge=0, description="Examples that were tried and were too long for their item.")
+    written: list[IclReport] = Field(default_factory=list)
+    impossible: dict[str, str] = Field(
+        default_factory=dict, description="Context length, tokens: why no item can carry an example."
+    )
 
 
 class DatasetReport(_Document):
     """Everything that a run, its report and its reader need to know about a dataset."""
 
+    kind: str
+    kind_because: str = Field(description="Why the workload is of that kind.")
     seed: int
+    strategy: str
+    stratified_by: str
     ledger: RunLedger
+    grouping: ConversationsReport
     files: list[FileReport]
     digest: str = Field(description="SHA-256 over the sorted names and digests of the files.")
     train: SetReport
@@ -78,7 +105,7 @@ class DatasetReport(_Document):
     eval: SetReport
     overlap: Overlap
     repeated: RepeatedRequests
-    icl: IclReport | None
+    icl: IclReports
     first_timestamp_ms: int = Field(description="Oldest usable record, Unix milliseconds.")
     last_timestamp_ms: int = Field(description="Newest usable record, Unix milliseconds.")
 

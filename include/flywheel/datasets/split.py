@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from include.flywheel.datasets.deduplicate import RequestTable
-from include.flywheel.datasets.draw import Conversations, Draw, Ints, trim
+from include.flywheel.datasets.deduplicate import Requests
+from include.flywheel.datasets.draw import Chooser, Chosen, Conversations, Ints, drawn, newest
 from include.flywheel.errors import NotEnoughRecords
 
 Parts = NDArray[np.int8]
@@ -41,6 +41,15 @@ class SplitConfig(BaseModel):
     )
 
 
+class Strategy(StrEnum):
+    """How conversations are chosen for the holdout and for validation."""
+
+    STRATIFIED = "stratified"
+    """At random by the seed, so that each label has its share."""
+    TEMPORAL = "temporal"
+    """The newest evaluate, the next newest validate, the oldest train."""
+
+
 class Part(IntEnum):
     """Where a row went."""
 
@@ -50,41 +59,57 @@ class Part(IntEnum):
     HELD_OUT = 3
 
 
-def split(table: RequestTable, config: SplitConfig, seed: int) -> Parts:
-    """The part of each row of `table`, by seed and content alone: the order of reading does not matter.
+def split(
+    requests: Requests, config: SplitConfig, seed: int, strategy: Strategy = Strategy.STRATIFIED
+) -> Parts:
+    """The part of each row, by seed and content alone: the order of reading does not matter.
 
-    Evaluation gets exactly `eval_size` rows, drawn by whole conversations and stratified by label as far as
-    these allow; the last conversation is trimmed, its other rows are held out. Validation gets up to
+    Evaluation gets exactly `eval_size` rows, drawn by whole conversations (and, where stratified, by label as
+    far as these allow); the last conversation is trimmed, its other rows are held out. Validation gets up to
     `val_ratio` of the rest, by whole conversations too. At least one conversation trains.
     Raises NotEnoughRecords when that is impossible.
     """
-    conversations, label_count = _grouped(table, seed)
+    conversations = _grouped(requests, seed, strategy)
     _refuse_too_few(conversations, config)
-    parts: Parts = np.full(len(table), Part.TRAIN, dtype=np.int8)
-    held_out = _hold_out(conversations, config.eval_size, label_count, parts)
+    choose = newest if strategy is Strategy.TEMPORAL else _stratified(len(requests.label_names))
+    parts: Parts = np.full(len(requests), Part.TRAIN, dtype=np.int8)
+    held_out = _hold_out(conversations, config.eval_size, choose, parts)
     rest = conversations.only(~held_out)
-    for conversation in _validating(rest, config.val_ratio, label_count):
+    for conversation in _validating(rest, config.val_ratio, choose):
         parts[rest.rows_of(conversation)] = Part.VAL
     return parts
 
 
-def _grouped(table: RequestTable, seed: int) -> tuple[Conversations, int]:
-    names = table.label_names
-    rank_of_label = np.argsort(np.argsort(np.array(names, dtype=object)))
-    labels = rank_of_label[np.array(table.labels, dtype=np.int64)]
-    order = np.array([_seeded(key, seed) for key in table.conversation_keys], dtype=np.uint64)
-    of_row = order[np.array(table.conversations, dtype=np.int64)]
-    digests = np.array([int.from_bytes(digest[:8], "big") for digest in table.digests], dtype=np.uint64)
-    rows = np.lexsort((digests, np.array(table.times_ms, dtype=np.int64), of_row))
-    new = np.flatnonzero(np.diff(of_row[rows])) + 1
-    starts = np.concatenate(([0], new, [len(rows)] if len(rows) else [])).astype(np.int64)
-    return Conversations(rows.astype(np.int64), labels[rows].astype(np.int64), starts), len(names)
+def _stratified(label_count: int) -> Chooser:
+    return partial(drawn, label_count=label_count)
 
 
-def _seeded(key: bytes, seed: int) -> int:
-    """A conversation's place in the seeded order, 64 bits."""
-    digest = hashlib.blake2b(key, digest_size=8, key=seed.to_bytes(64, "big", signed=True)).digest()
-    return int.from_bytes(digest, "big")
+def _grouped(requests: Requests, seed: int, strategy: Strategy) -> Conversations:
+    """Conversations in the order in which they are taken: seeded, or newest first."""
+    _, of_row = np.unique(requests.conversations, return_inverse=True)
+    keys = np.unique(requests.conversations)
+    seeded = _mixed(keys, seed)
+    if strategy is Strategy.TEMPORAL:
+        last = np.zeros(len(keys), dtype=np.int64)
+        np.maximum.at(last, of_row, requests.times_ms)
+        order = np.lexsort((seeded, -last))
+    else:
+        order = np.argsort(seeded, kind="stable")
+    place = np.empty(len(keys), dtype=np.int64)
+    place[order] = np.arange(len(keys))
+    # The rows come in the order of their digests, which settles ties of time.
+    rows = np.lexsort((requests.times_ms, place[of_row]))
+    starts = np.concatenate(([0], np.cumsum(np.bincount(place[of_row], minlength=len(keys)))))
+    return Conversations(rows.astype(np.int64), requests.labels[rows], starts.astype(np.int64))
+
+
+def _mixed(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Each conversation's place in the seeded order: SplitMix64's finalizer over key and seed."""
+    salt = hashlib.blake2b(seed.to_bytes(64, "big", signed=True), digest_size=8).digest()
+    mixed = keys ^ np.uint64(int.from_bytes(salt, "big"))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def largest_eval_size(sizes: Ints) -> int:
@@ -115,55 +140,41 @@ def _refuse_too_few(conversations: Conversations, config: SplitConfig) -> None:
 
 
 def _hold_out(
-    conversations: Conversations, eval_size: int, label_count: int, parts: Parts
+    conversations: Conversations, eval_size: int, choose: Chooser, parts: Parts
 ) -> NDArray[np.bool_]:
     """Mark the holdout in `parts`; returns which conversations it took."""
-    drawn = _draw_holdout(conversations, eval_size, label_count)
+    taken = _take_holdout(conversations, eval_size, choose)
     held_out = np.zeros(len(conversations), dtype=np.bool_)
-    held_out[drawn.conversations] = True
-    for conversation in drawn.conversations:
+    held_out[taken.conversations] = True
+    for conversation in taken.conversations:
         parts[conversations.rows_of(conversation)] = Part.EVAL
-    if drawn.trimmed is not None:
-        rows = conversations.rows_of(drawn.conversations[-1])
+    if taken.trimmed is not None:
+        rows = conversations.rows_of(taken.conversations[-1])
         parts[rows] = Part.HELD_OUT
-        parts[rows[drawn.trimmed]] = Part.EVAL
+        parts[rows[taken.trimmed]] = Part.EVAL
     return held_out
 
 
-@dataclass(frozen=True, slots=True)
-class _Holdout:
-    conversations: list[int]
-    trimmed: list[int] | None
-
-
-def _draw_holdout(conversations: Conversations, eval_size: int, label_count: int) -> _Holdout:
-    drawn = _drawn(conversations, eval_size, label_count)
-    if len(drawn.conversations) < len(conversations):
-        return drawn
-    # Nothing was left to train on: draw again without the smallest conversation.
+def _take_holdout(conversations: Conversations, eval_size: int, choose: Chooser) -> Chosen:
+    taken = choose(conversations, eval_size, overshoot=True)
+    if len(taken.conversations) < len(conversations):
+        return taken
+    # Nothing was left to train on: choose again without the smallest conversation.
     smallest = int(np.argmin(conversations.sizes))
     keep = np.arange(len(conversations)) != smallest
-    drawn = _drawn(conversations.only(keep), eval_size, label_count)
+    taken = choose(conversations.only(keep), eval_size, overshoot=True)
     numbers = np.flatnonzero(keep)
-    return _Holdout([int(numbers[conversation]) for conversation in drawn.conversations], drawn.trimmed)
+    return Chosen([int(numbers[conversation]) for conversation in taken.conversations], taken.trimmed)
 
 
-def _drawn(conversations: Conversations, eval_size: int, label_count: int) -> _Holdout:
-    draw = Draw(conversations, eval_size, label_count, overshoot=True)
-    chosen = draw.run()
-    if not draw.wanted:
-        return _Holdout(chosen, None)
-    return _Holdout(chosen, trim(conversations.labels_of(chosen[-1]), draw.needs, draw.wanted))
-
-
-def _validating(rest: Conversations, val_ratio: float, label_count: int) -> list[int]:
+def _validating(rest: Conversations, val_ratio: float, choose: Chooser) -> list[int]:
     """Conversations that validate: up to the ratio, and at least one where that leaves half to train."""
     total, sizes = len(rest.rows), rest.sizes
     size = min(int(val_ratio * total + 0.5), total - int(sizes.min()))
     if size <= 0:
         return []
-    chosen = Draw(rest, size, label_count, overshoot=False).run()
+    taken = choose(rest, size, overshoot=False).conversations
     smallest = int(np.argmin(sizes))
-    if not chosen and 2 * int(sizes[smallest]) <= total:
+    if not taken and 2 * int(sizes[smallest]) <= total:
         return [smallest]
-    return chosen
+    return taken

@@ -35,11 +35,6 @@ class Stage(StrEnum):
         return f"{self.value}-eval"
 
     @property
-    def eval_file(self) -> str:
-        """The file of the run's data set that this stage answers."""
-        return "testing/icl.jsonl" if self is Stage.ICL else "testing/eval.jsonl"
-
-    @property
     def order(self) -> int:
         """Position in the declaration, for stable sorting."""
         return list(Stage).index(self)

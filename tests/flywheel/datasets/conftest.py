@@ -9,9 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from include.flywheel.datasets.build import DatasetSpec, build_datasets
+from include.flywheel.datasets.build import build_datasets
+from include.flywheel.datasets.gather import gather
+from include.flywheel.datasets.spec import DatasetSpec
 from include.flywheel.datasets.split import SplitConfig
-from include.flywheel.logs.store import LogQuery, RawRecord, StoreSummary
+from include.flywheel.datasets.spool import Spool
+from include.flywheel.logs.store import LogQuery, StoreSummary
 
 T0 = 1_717_200_000_000
 TOOLS = ("get_order", "refund", "track", "rare")
@@ -48,12 +51,12 @@ def _document(
 
 @dataclass
 class MemoryStore:
-    """A log store of prepared raw records, in the order given."""
+    """A log store of prepared lines, in the order given."""
 
-    raws: list[RawRecord]
+    lines: list[bytes]
 
     def read(self, query):
-        return _Reading(self.raws, query.limit)
+        return _Reading(self.lines, query.limit)
 
     def describe(self):
         return StoreSummary(where="memory", workloads=[], unreadable=0)
@@ -61,15 +64,21 @@ class MemoryStore:
 
 @dataclass
 class _Reading:
-    raws: list[RawRecord]
-    limit: int | None
+    lines: list[bytes]
+    limit: int | None = None
+    at: int = -1
 
     @property
     def in_store(self):
-        return len(self.raws)
+        return len(self.lines)
+
+    def where(self):
+        return f"x:{self.at}"
 
     def __iter__(self):
-        return iter(self.raws[: self.limit])
+        for number, line in enumerate(self.lines[: self.limit]):
+            self.at = number
+            yield line
 
 
 @dataclass
@@ -88,8 +97,22 @@ def document():
 
 @pytest.fixture(scope="session")
 def raws():
+    """Documents as the lines of a store."""
+
     def make(documents):
-        return [RawRecord(f"x:{n}", found) for n, found in enumerate(documents)]
+        return [json.dumps(found).encode() + b"\n" for found in documents]
+
+    return make
+
+
+@pytest.fixture
+def gathered(raws, tmp_path):
+    """The first pass over documents, or over lines."""
+
+    def make(documents, **options):
+        lines = [one if isinstance(one, bytes) else raws([one])[0] for one in documents]
+        with Spool(tmp_path) as spool:
+            return gather(_Reading(lines), spool, **options)
 
     return make
 
@@ -99,9 +122,22 @@ def build(tmp_path_factory):
     """Build datasets of raw records; split options as keywords."""
     spool = tmp_path_factory.mktemp("spool")
 
-    def run(raws, *, icl="default", seed=1, **split):
+    def run(
+        raws,
+        *,
+        icl="default",
+        seed=1,
+        kind=None,
+        stratify_by=None,
+        strategy="stratified",
+        icl_contexts=(),
+        **split,
+    ):
         options = {"eval_size": 5, "min_total_records": 1, "limit": None} | split
-        spec = {"split": SplitConfig(**options), "seed": seed} | ({} if icl == "default" else {"icl": icl})
+        spec = {"split": SplitConfig(**options), "seed": seed, "kind": kind, "stratify_by": stratify_by}
+        spec |= {"strategy": strategy, "icl_contexts": icl_contexts} | (
+            {} if icl == "default" else {"icl": icl}
+        )
         files = {}
 
         @contextmanager

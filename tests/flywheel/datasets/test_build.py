@@ -7,19 +7,21 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.flywheel.datasets.build import DatasetSpec, build_datasets
-from include.flywheel.datasets.digests import dataset_digest
-from include.flywheel.datasets.icl import IclConfig, IclImpossible
+from include.flywheel.datasets.build import build_datasets
+from include.flywheel.datasets.digests import dataset_digest, request_digest
+from include.flywheel.datasets.icl.config import IclConfig
+from include.flywheel.datasets.spec import DatasetSpec
 from include.flywheel.datasets.split import SplitConfig
 from include.flywheel.errors import DataError, NoRecords, NotEnoughRecords
 from include.flywheel.logs.files import FileLogStore
 from include.flywheel.logs.lines import read_lines
 from include.flywheel.logs.load import load
-from include.flywheel.logs.store import LogQuery, RawRecord, Undecodable
+from include.flywheel.logs.store import LogQuery
 
 AIRLINE = Path(__file__).parents[4] / "shared" / "data" / "airline_logs.jsonl.gz"
 
@@ -32,7 +34,7 @@ def traffic(document, raws):
     documents.append(document(59, session="s19", tool="rare"))
     documents += [document(n, session=f"s{n % 20}", tool="track", at=1000 + n) for n in range(3)]
     documents += [document(90) | {"response": None}, document(91) | {"error": "x"}]
-    return [*raws(documents), RawRecord("x:torn", None, Undecodable.TORN)]
+    return [*raws(documents), b'{"timestamp": 17']
 
 
 def test_the_ledger_accounts_for_every_record(build, traffic):
@@ -64,7 +66,7 @@ def test_the_lower_of_two_limits_holds(tmp_path, document):
 
 def test_the_report_describes_the_files_as_they_are(build, traffic):
     built = build(traffic, eval_size=10)
-    assert [file.name.split(".")[0] for file in built.report.files] == ["eval", "val", "train", "icl"]
+    assert [file.name.split(".")[0] for file in built.report.files] == ["train", "val", "eval", "icl-32768"]
     for file in built.report.files:
         content = built.files[file.name]
         assert file.bytes == len(content)
@@ -75,7 +77,7 @@ def test_the_report_describes_the_files_as_they_are(build, traffic):
         row["tool_calls"][0]["function"]["name"] if row["tool_calls"] else "no tool"
         for row in built.rows("eval")
     )
-    assert built.report.file("icl.jsonl").records == 10
+    assert built.report.file("icl-32768.jsonl").records == 10
 
 
 def test_no_request_and_no_conversation_is_in_two_sets(build, traffic):
@@ -139,7 +141,7 @@ def test_the_newest_answer_of_a_repeated_request_is_kept(build, traffic):
 def test_records_without_a_session_are_conversations_of_their_own(build, document, raws):
     built = build(raws([document(n) for n in range(20)]), eval_size=5)
     assert built.report.eval.conversations == 5
-    assert all(row["conversation_id"] == f"single-{row['item_id']}" for row in built.rows("eval"))
+    assert all(row["conversation_id"] == f"unnamed-{row['item_id']}" for row in built.rows("eval"))
 
 
 def test_val_ratio_zero_writes_an_empty_file(build, traffic):
@@ -189,28 +191,30 @@ def test_only_invalid_records_are_refused_with_their_reasons(build, document, ra
         build(raws([document(n) | {"response": None} for n in range(20)]))
 
 
-def test_a_chat_workload_is_refused_for_what_it_is(build, document, raws):
-    documents = [document(n, tool=None) for n in range(30)]
-    for chat in documents[:-1]:
-        del chat["request"]["tools"]
-    with pytest.raises(DataError, match="29 of 30 well-formed records offer no tools: only tool-calling"):
-        build(raws(documents))
+def test_where_no_item_can_carry_an_example_no_file_is_written_and_it_says_why(build, traffic):
+    small = IclConfig(max_context_length=300, reserved_tokens=200)
+    built = build(traffic, icl=small)
+    assert not [name for name in built.files if name.startswith("icl")]
+    assert "none of the 5 items" in built.report.icl.impossible["300"]
 
 
-def test_a_workload_that_calls_no_tool_is_refused(build, document, raws):
-    with pytest.raises(DataError, match="none of 30 valid records calls a tool"):
-        build(raws([document(n, tool=None) for n in range(30)]))
-
-
-def test_an_icl_file_equal_to_the_base_file_is_an_error(build, traffic):
-    with pytest.raises(IclImpossible, match="none of the 5 items"):
-        build(traffic, icl=IclConfig(max_context_length=300, reserved_tokens=200))
+def test_each_context_length_has_a_file_of_its_own(build, traffic):
+    config = IclConfig(max_context_length=8000, reserved_tokens=200, max_examples=9)
+    built = build(traffic, icl=config, icl_contexts=(150, 1500, 9000, 131072))
+    assert [name for name in built.files if name.startswith("icl")] == ["icl-1500.jsonl", "icl-8000.jsonl"]
+    assert list(built.report.icl.impossible) == ["150"]
+    short, long = built.report.icl.written
+    assert (short.context_tokens, long.context_tokens) == (1500, 8000)
+    assert short.median < long.median
+    by_item = {row["item_id"]: row for row in built.rows("eval")}
+    for row in built.rows("icl-8000"):
+        assert len(row["request"]["messages"]) > len(by_item[row["item_id"]]["request"]["messages"])
 
 
 def test_without_icl_no_such_file_is_written(build, traffic):
     built = build(traffic, icl=None)
-    assert "icl.jsonl" not in built.files
-    assert built.report.icl is None
+    assert set(built.files) == {"train.jsonl", "val.jsonl", "eval.jsonl"}
+    assert built.report.icl.written == []
 
 
 _events = st.tuples(
@@ -249,18 +253,56 @@ def test_for_all_traffic_the_ledger_adds_up_and_the_order_does_not_matter(
         assert built.report.overlap.none
 
 
-@pytest.mark.skipif(not AIRLINE.exists(), reason="the airline log is not at hand")
+AIRLINE_FACTS = {
+    "airline_tool_calls": ("tool_calling", 1164, 0, 182, 14),
+    "airline_replies": ("chat", 1290, 8, 200, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def airline(tmp_path_factory):
+    if not AIRLINE.exists():
+        pytest.skip("the airline log is not at hand")
+    store = FileLogStore(tmp_path_factory.mktemp("airline"))
+    for workload, facts in AIRLINE_FACTS.items():
+        loaded = load(read_lines(AIRLINE), store, "skyline", workload)
+        assert (loaded.lines_read, loaded.stored) == (2454, facts[1])
+        assert {reason: tally.count for reason, tally in loaded.rejected.items()} == {
+            "other workload": 2454 - facts[1]
+        }
+    return store
+
+
 @pytest.mark.parametrize("eval_size", [100, 300])
-def test_the_airline_log(tmp_path, eval_size):
-    store = FileLogStore(tmp_path / "logs")
-    loaded = load(read_lines(AIRLINE), store, "skyline", "airline_tool_calls")
-    assert (loaded.lines_read, loaded.stored) == (2454, 1164)
-    assert {reason: tally.count for reason, tally in loaded.rejected.items()} == {"other workload": 1290}
+@pytest.mark.parametrize("workload", list(AIRLINE_FACTS))
+def test_the_airline_log(airline, tmp_path, workload, eval_size):
+    kind, records, duplicates, conversations, labels = AIRLINE_FACTS[workload]
     spec = DatasetSpec(split=SplitConfig(eval_size=eval_size, limit=None), seed=1)
-    query = LogQuery(client_id="skyline", workload_id="airline_tool_calls")
-    report = build_datasets(store, query, spec, lambda name: (tmp_path / name).open("wb"), tmp_path)
+    query = LogQuery(client_id="skyline", workload_id=workload)
+    report = build_datasets(airline, query, spec, lambda name: (tmp_path / name).open("wb"), tmp_path)
     ledger = report.ledger
-    assert (ledger.in_store, ledger.invalid_count, ledger.duplicates, ledger.usable) == (1164, 0, 0, 1164)
-    assert (ledger.eval, report.overlap.none) == (eval_size, True)
-    assert report.icl is not None
-    assert (report.icl.items_without_examples, report.icl.labels_missing) == (0, [])
+    assert (report.kind, report.grouping.conversations) == (kind, conversations)
+    assert (ledger.in_store, ledger.invalid_count, ledger.duplicates) == (records, 0, duplicates)
+    assert (ledger.eval, ledger.usable, report.overlap.none) == (eval_size, records - duplicates, True)
+    assert len({*report.train.labels, *report.val.labels, *report.eval.labels}) == labels
+    [icl] = report.icl.written
+    assert (icl.items_without_examples, icl.min) == (0, 3)
+    assert not set(icl.not_shown) & set(report.train.labels)
+    _check_files(tmp_path, report)
+
+
+def _check_files(folder, report):
+    """No request of the holdout is in a training row, whatever the report says."""
+    rows = {
+        name: list(map(orjson.loads, read_lines(folder / f"{name}.jsonl")))
+        for name in ("train", "val", "eval")
+    }
+    assert [len(rows[name]) for name in rows] == [
+        report.train.records,
+        report.val.records,
+        report.eval.records,
+    ]
+    held_out = {request_digest(row["request"]["messages"], row["request"]["tools"]) for row in rows["eval"]}
+    learnt = {request_digest(row["messages"][:-1], row["tools"]) for row in rows["train"] + rows["val"]}
+    assert len(held_out) == report.eval.records
+    assert not held_out & learnt

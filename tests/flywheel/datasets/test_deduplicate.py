@@ -6,60 +6,49 @@ import itertools
 
 import pytest
 
-from include.flywheel.datasets.deduplicate import RequestTable
 from include.flywheel.datasets.digests import calls_digest
-from include.flywheel.datasets.validate import validate
-from include.flywheel.logs.store import RawRecord
 
 
 @pytest.fixture
-def table(document):
-    def make(documents):
-        made = RequestTable()
-        for n, found in enumerate(documents):
-            record = validate(RawRecord("x", found))
-            made.add(record, record.to_bytes(), n)
-        return made
-
-    return make
+def requests(gathered):
+    return lambda documents: gathered(documents).requests
 
 
-def test_the_newest_is_kept_in_any_order(table, document):
+def test_the_newest_is_kept_in_any_order(requests, document):
     answers = ((5, "track"), (9, "refund"), (7, None))
     documents = [document(1, at=at, session=f"s{at}", tool=tool) for at, tool in answers]
     for order in itertools.permutations(documents):
-        made = table(order)
+        made = requests(order)
         assert (len(made), made.duplicates) == (1, 2)
         assert made.times_ms[0] == documents[1]["timestamp"]
-        assert made.row_labels() == ["refund"]
-        assert order[made.offsets[0]] is documents[1]
+        assert made.label_names == ["refund"]
 
 
-def test_of_equally_old_records_the_same_is_kept_in_any_order(table, document):
+def test_of_equally_old_records_the_same_is_kept_in_any_order(requests, document):
     documents = [document(1, at=5, tool=tool) for tool in ("track", "refund", None)]
-    kept = {table(order).row_labels()[0] for order in itertools.permutations(documents)}
+    kept = {requests(order).label_names[0] for order in itertools.permutations(documents)}
     assert len(kept) == 1
 
 
-def test_other_tools_make_another_request(table, document):
+def test_other_tools_make_another_request(requests, document):
     fewer = document(1)
     fewer["request"]["tools"] = fewer["request"]["tools"][:1]
-    assert len(table([document(1), fewer])) == 2
+    assert len(requests([document(1), fewer])) == 2
 
 
-def test_temperature_and_unknown_fields_do_not(table, document):
+def test_temperature_and_unknown_fields_do_not(requests, document):
     warm = document(1, at=3)
     warm["request"] |= {"temperature": 1, "seed": 4}
-    assert len(table([document(1), warm])) == 1
+    assert len(requests([document(1), warm])) == 1
 
 
-def test_later_steps_of_a_conversation_are_requests_of_their_own(table, document):
+def test_later_steps_of_a_conversation_are_requests_of_their_own(requests, document):
     later = document(1)
     later["request"]["messages"] += [{"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}]
-    assert len(table([document(1), later])) == 2
+    assert len(requests([document(1), later])) == 2
 
 
-def test_agreement_is_the_share_of_equal_pairs_for_each_request(table, document):
+def test_agreement_is_the_share_of_equal_pairs_for_each_request(requests, document):
     answers = [
         document(1, at=1, arguments={"a": 1}),
         document(1, at=2, arguments='{"a": 1.0}'),
@@ -68,23 +57,23 @@ def test_agreement_is_the_share_of_equal_pairs_for_each_request(table, document)
         document(2, at=2, tool=None, text="Nope."),
         document(3),
     ]
-    repeated = table(answers).repeated()
+    repeated = requests(answers).repeated
     assert (repeated.requests, repeated.answers, repeated.copies) == (2, 5, 0)
     assert repeated.agreement_name == 1.0
     assert repeated.agreement_name_and_args == pytest.approx((1 / 3 + 1) / 2)
 
 
-def test_a_copy_of_one_call_is_no_second_answer(table, document):
+def test_a_copy_of_one_call_is_no_second_answer(requests, document):
     copy = document(1) | {"trace_id": "exported again", "timestamp": document(1)["timestamp"] + 1}
-    repeated = table([document(1), copy]).repeated()
+    repeated = requests([document(1), copy]).repeated
     assert (repeated.requests, repeated.copies, repeated.agreement_name) == (0, 1, None)
 
 
-def test_answers_without_an_id_are_answers(table, document):
+def test_answers_without_an_id_are_answers(requests, document):
     answers = [document(1, at=1), document(1, at=2)]
     for answer in answers:
         del answer["response"]["id"]
-    assert table(answers).repeated().answers == 2
+    assert requests(answers).repeated.answers == 2
 
 
 def test_calls_compare_as_a_multiset_by_value():
