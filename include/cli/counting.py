@@ -1,23 +1,36 @@
-"""Progress of work that counts: one line that redraws itself on a terminal, else a line now and then."""
+"""How far work is that counts: redrawn on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
+from typing import TextIO
 
-_REDRAW_SECONDS = 0.2
-_LINE_SECONDS = 10.0
+REDRAW_SECONDS = 0.2
+LINE_SECONDS = 10.0
 
 
 class Counting:
-    """`with Counting("reading", "records") as progress: progress(20_000)`; writes to stderr."""
+    """`with Counting("calls.jsonl", "lines") as progress: progress(1000)`; writes to stderr.
 
-    def __init__(self, verb: str, noun: str) -> None:
-        self._verb, self._noun = verb, noun
-        self._redraws = sys.stderr.isatty()
-        self._pause_seconds = _REDRAW_SECONDS if self._redraws else _LINE_SECONDS
-        self._started = self._said = time.monotonic()
+    :param share: tells how much is done, 0 to 1; None where nobody knows the end.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        noun: str,
+        *,
+        share: Callable[[], float | None] = lambda: None,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name, self._noun, self._share = name, noun, share
+        self._stream, self._clock = stream or sys.stderr, clock
+        self._redraws = self._stream.isatty()
+        self._started = self._told = clock()
 
     def __enter__(self) -> Counting:
         return self
@@ -26,15 +39,30 @@ class Counting:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._redraws:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
 
     def __call__(self, count: int) -> None:
-        now = time.monotonic()
-        if now - self._said < self._pause_seconds:
+        now = self._clock()
+        if now - self._told < (REDRAW_SECONDS if self._redraws else LINE_SECONDS):
             return
-        self._said = now
-        rate = count / (now - self._started)
-        line = f"{self._verb}: {count:,} {self._noun}, {rate:,.0f} a second"
-        sys.stderr.write(f"\r{line}\x1b[K" if self._redraws else f"{line}\n")
-        sys.stderr.flush()
+        self._told = now
+        text = self._text(count, now - self._started)
+        self._stream.write(f"\r{text}\x1b[K" if self._redraws else f"{text}\n")
+        self._stream.flush()
+
+    def _text(self, count: int, seconds: float) -> str:
+        parts = [f"{self._name}: {count:,} {self._noun}", f"{count / seconds:,.0f} {self._noun}/s"]
+        share = self._share()
+        if share:
+            parts += [f"{share:.0%}", f"{duration(seconds * (1 - share) / share)} left"]
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`4 s`, `1:05 min`, `2:03 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02} h"

@@ -10,7 +10,7 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from include.cli.log_progress import LoadProgress
+from include.cli.counting import Counting
 from include.flywheel.datasets.ledger import ledger_lines
 from include.flywheel.errors import DataError
 from include.flywheel.logs.lines import LineSource
@@ -53,15 +53,13 @@ def _load(
     source: LineSource, store: LogStore, client_id: str, workload_id: str
 ) -> tuple[LoadLedger | None, str | None]:
     """The ledger as far as there is one, and what went wrong."""
-    progress = LoadProgress(source)
-    try:
-        return load(source, store, client_id, workload_id, source=source.name, progress=progress), None
-    except LoadInterrupted as interrupted:
-        return interrupted.ledger, str(interrupted)
-    except DataError as error:
-        return None, str(error)
-    finally:
-        progress.end()
+    with Counting(source.name, "lines", share=lambda: source.share) as progress:
+        try:
+            return load(source, store, client_id, workload_id, source=source.name, progress=progress), None
+        except LoadInterrupted as interrupted:
+            return interrupted.ledger, str(interrupted)
+        except DataError as error:
+            return None, str(error)
 
 
 def _print_ledger(name: str, ledger: LoadLedger) -> None:

@@ -80,6 +80,12 @@ class LineSource:
                 self._position_bytes = self._file.tell()
         return self._position_bytes
 
+    @property
+    def share(self) -> float | None:
+        """How much of the file was read, 0 to 1; None where it has no end that is known."""
+        size = self.size_bytes
+        return min(1.0, self.position_bytes / size) if size else None
+
     def __iter__(self) -> Iterator[bytes]:
         """The lines without their ends.
 

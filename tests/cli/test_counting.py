@@ -1,4 +1,4 @@
-"""Progress of a load: rate and what is left by bytes, on a terminal and elsewhere."""
+"""Progress that counts: rate and what is left, on a terminal and elsewhere."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import io
 
 import pytest
 
-from include.cli.log_progress import LoadProgress, duration
+from include.cli.counting import Counting, duration
 from include.flywheel.logs.lines import LineSource
+
+
+def counting(source, stream, clock):
+    return Counting(source.name, "lines", share=lambda: source.share, stream=stream, clock=clock)
 
 
 class Stream(io.StringIO):
@@ -47,26 +51,24 @@ def source(request, tmp_path):
 
 def test_on_a_terminal_the_line_is_redrawn_and_taken_away(source):
     stream, clock = Stream(terminal=True), Clock()
-    progress = LoadProgress(source, stream, clock)
-    progress(1)
-    assert stream.getvalue() == ""
-    clock.now += 4.0
-    progress(100_000)
+    with counting(source, stream, clock) as progress:
+        progress(1)
+        assert stream.getvalue() == ""
+        clock.now += 4.0
+        progress(100_000)
     shown = stream.getvalue()
     assert shown.startswith("\rcalls.jsonl: 100,000 lines, 25,000 lines/s, ")
     assert 40 <= int(shown.split("/s, ")[1].split("%")[0]) <= 75
     assert " s left" in shown
-    progress.end()
     assert stream.getvalue().endswith("\r\x1b[K")
 
 
 def test_elsewhere_there_is_a_line_every_ten_seconds(source):
     stream, clock = Stream(terminal=False), Clock()
-    progress = LoadProgress(source, stream, clock)
-    for seconds in range(1, 26):
-        clock.now = 100.0 + seconds
-        progress(seconds * 1000)
-    progress.end()
+    with counting(source, stream, clock) as progress:
+        for seconds in range(1, 26):
+            clock.now = 100.0 + seconds
+            progress(seconds * 1000)
     lines = stream.getvalue().splitlines()
     counts = [line.partition(", ")[0] for line in lines]
     assert counts == ["calls.jsonl: 10,000 lines", "calls.jsonl: 20,000 lines"]
@@ -74,7 +76,7 @@ def test_elsewhere_there_is_a_line_every_ten_seconds(source):
 
 def test_an_input_without_an_end_has_no_percentage(tmp_path):
     stream, clock = Stream(terminal=False), Clock()
-    progress = LoadProgress(LineSource(tmp_path / "pipe"), stream, clock)
+    progress = counting(LineSource(tmp_path / "pipe"), stream, clock)
     clock.now += 10
     progress(500)
     assert stream.getvalue() == "pipe: 500 lines, 50 lines/s\n"
