@@ -10,9 +10,7 @@ from include.airflow_nemo.hook import NemoHook
 from include.flywheel.datasets.build import build_datasets
 from include.flywheel.datasets.card import card_lines
 from include.flywheel.datasets.kinds import Kind
-from include.flywheel.datasets.report import DatasetReport
 from include.flywheel.datasets.spec import TRAIN_FILE, VAL_FILE
-from include.flywheel.errors import DataError
 from include.flywheel.logs.store import LogQuery
 from include.nemo import entities
 from include.nemo.datastore import create_namespace, get_namespace
@@ -39,28 +37,18 @@ def build() -> dict[str, Any]:
         def output(name: str) -> Any:
             return (folder / name).open("wb")  # type: ignore[no-untyped-call]
 
-        report = build_datasets(store, query, spec, output, Path(spool))
+        report = build_datasets(store, query, spec, output, Path(spool), only=Kind.TOOL_CALLING)
         for context, reason in report.icl.impossible.items():
             run.runs.note(run.job_id, f"no examples within {context} tokens: {reason}")
         run.runs.update(run.job_id, dataset=report.model_dump(mode="json"))
         for line in card_lines(report):
             log.info("%s", line)
-        _require_decidable(report)
     return {"records_read": report.ledger.records_read, "digest": report.digest}
 
 
 def remote_path(name: str) -> str:
     """Where a file of that name stands in the Data Store."""
     return f"{REMOTE_FOLDERS.get(name, 'testing')}/{name}"
-
-
-def _require_decidable(report: DatasetReport) -> None:
-    if report.kind != Kind.TOOL_CALLING:
-        raise DataError(
-            f"the workload is {Kind(report.kind).words} ({report.kind_because}): only tool-calling workloads "
-            "can be decided by this version. Choose such a `workload_id`, or set the workload's `kind` to "
-            "`tool_calling` where that is what it is"
-        )
 
 
 def upload() -> list[dict[str, str]]:

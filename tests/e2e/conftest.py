@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +34,7 @@ SUPPORT = "flywheel__acme-shop__support_agent"
 ORDERS = "flywheel__acme-shop__order_desk"
 EMPTY = "flywheel__acme-shop__never_logged"
 GARBLED = "flywheel__acme-shop__garbled_logs"
+CHAT = "flywheel__acme-shop__small_talk"
 ON_DEMAND = "flywheel_on_demand"
 
 OVER = {"success", "failed"}
@@ -105,7 +109,7 @@ class World:
 
 @pytest.fixture(scope="session")
 def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our own workloads, the order desk with a schedule that is due once, soon, and two with bad logs."""
+    """Our own workloads, the order desk with a schedule that is due once, soon, and three to refuse."""
     due = datetime.now(UTC) + timedelta(seconds=75 + 60)
     folder = tmp_path_factory.mktemp("workloads")
     for path in DIRECTORY.glob("*.yaml"):
@@ -113,14 +117,64 @@ def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if described["workload_id"] == "order_desk":
             described["schedule"] = f"{due.minute} {due.hour} * * *"
         (folder / path.name).write_text(yaml.safe_dump(described))
-    for name, conn_id in (("never_logged", "empty_logs"), ("garbled_logs", "garbled_logs")):
+    for name, conn_id in (
+        ("never_logged", "empty_logs"),
+        ("garbled_logs", "garbled_logs"),
+        ("small_talk", "elastic_logs"),
+    ):
         described = {"client_id": "acme-shop", "workload_id": name, "logs_conn_id": conn_id}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(described))
     return folder
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory, workloads: Path) -> Iterator[World]:
+def elastic_logs(
+    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+) -> Iterator[dict[str, Any]]:
+    """A connection to an Elasticsearch (a fake of ours) that holds 200 chats, put there by the loader."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("elastic")
+    connection = {"conn_type": "elasticsearch", "conn_host": f"http://127.0.0.1:{port}"}
+    fake = [
+        sys.executable,
+        str(Path(__file__).parents[1] / "fakes" / "elasticsearch.py"),
+        "--port",
+        str(port),
+    ]
+    with subprocess.Popen(fake, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert str(port) in server.stdout.readline()
+            _load_chats(
+                folder / "chats.jsonl", {"conn_type": "elasticsearch", "host": connection["conn_host"]}
+            )
+            yield {"conn_id": "elastic_logs", **connection}
+        finally:
+            server.kill()
+
+
+def _load_chats(path: Path, connection: dict[str, str]) -> None:
+    with path.open("w") as file:
+        for number in range(200):
+            answer = {"role": "assistant", "content": f"That is a good question.\nNumber {number} it was."}
+            record = {
+                "timestamp": 1_767_225_600_000 + number,
+                "request": {"messages": [{"role": "user", "content": f"question {number}"}]},
+                "response": {"choices": [{"message": answer}]},
+            }
+            file.write(json.dumps(record) + "\n")
+    load_them = [sys.executable, "-m", "include.cli.logs", "load", str(path), "--conn", "elastic_logs"]
+    subprocess.run(
+        [*load_them, "--client", "acme-shop", "--workload", "small_talk", "--strict"],
+        env=os.environ | {"AIRFLOW_CONN_ELASTIC_LOGS": json.dumps(connection)},
+        check=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, workloads: Path, elastic_logs: dict[str, Any]
+) -> Iterator[World]:
     layout = Layout(tmp_path_factory.mktemp("stack") / "state")
     ports = Ports.free()
     with Stack(layout, ports, environment={DIRECTORY_VARIABLE: str(workloads)}) as stack:
@@ -130,6 +184,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, workloads: Path) -> Iterator
             stack.settings["connections"].append(
                 {"conn_id": conn_id, "conn_type": "fs", "conn_extra": {"path": str(layout.state / conn_id)}}
             )
+        stack.settings["connections"].append(elastic_logs)
         page = "<html>\n<body>502 Bad Gateway</body>\n</html>\n"
         day = layout.state / "garbled_logs" / "dt=2026-01-05"
         day.mkdir()
@@ -145,7 +200,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, workloads: Path) -> Iterator
             AirflowApi(stack.airflow_url, "admin", password) as api,
             httpx.Client(base_url=stack.nemo_url, timeout=30) as nemo,
         ):
-            for dag_id in (SUPPORT, ORDERS, EMPTY, GARBLED, ON_DEMAND):
+            for dag_id in (SUPPORT, ORDERS, EMPTY, GARBLED, CHAT, ON_DEMAND):
                 api.wait_for_dag(dag_id)
                 api.unpause(dag_id)
             yield World(stack, api, RunRepository(client["flywheel"]), nemo)

@@ -9,7 +9,7 @@ import pytest
 
 from include.flywheel.runs.states import RunStatus
 
-from .conftest import EMPTY, GARBLED, ON_DEMAND, SUPPORT, World
+from .conftest import CHAT, EMPTY, GARBLED, ON_DEMAND, SUPPORT, World
 
 SUPPORT_CONF = {"client_id": "acme-shop", "workload_id": "support_agent"}
 
@@ -43,6 +43,9 @@ CASES = {
     ),
     "empty-log-store": Case(EMPTY, "build_datasets", ("never_logged",)),
     "no-json-lines": Case(GARBLED, "build_datasets", ("3 lines that are no JSON log record",)),
+    "chats-in-elasticsearch": Case(
+        CHAT, "build_datasets", ("the workload is chat", "0.0 % of 200", "only tool calling can be decided")
+    ),
     "too-few-records": Case(
         SUPPORT,
         "build_datasets",

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from include.flywheel.datasets.digests import dataset_digest
-from include.flywheel.datasets.gather import gather
+from include.flywheel.datasets.gather import Gathered, gather
+from include.flywheel.datasets.kinds import Kind
 from include.flywheel.datasets.measure import overlap, set_report
 from include.flywheel.datasets.report import DatasetReport
 from include.flywheel.datasets.spec import TRAIN_FILE, VAL_FILE, DatasetSpec
@@ -30,6 +31,7 @@ def build_datasets(
     output: Output,
     spool_dir: Path,
     *,
+    only: Kind | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> DatasetReport:
     """Write train.jsonl, val.jsonl, eval.jsonl and the ICL files through `output`; says what is in them.
@@ -38,8 +40,10 @@ def build_datasets(
     config and seed give the same bytes, in whatever order the store yields them. Where not one item can carry
     an example, no ICL file of that context length is written and the report says why.
 
+    :param only: refuse a workload of another kind.
     :param progress: told the number of records read so far, now and then.
     :raises NoRecords: the store holds nothing for the query.
+    :raises DataError: the workload is of another kind than `only`.
     :raises NotEnoughRecords: fewer usable records than the split needs.
     :raises ConfigError: the field to stratify by cannot be used.
     """
@@ -56,6 +60,7 @@ def build_datasets(
         )
         if not gathered.in_store:
             raise NoRecords(_nothing_found(store, query))
+        _refuse_other_kinds(gathered, only)
         try:
             parts = split(gathered.requests, spec.split, spec.effective_seed, spec.strategy)
         except NotEnoughRecords as error:
@@ -65,6 +70,16 @@ def build_datasets(
     if not report.overlap.none:
         raise DataError(f"the sets are not apart, nothing can be judged by them: {report.overlap!r}")
     return report
+
+
+def _refuse_other_kinds(gathered: Gathered, only: Kind | None) -> None:
+    found = gathered.kind
+    if only is not None and found.kind is not only and len(gathered.requests):
+        raise DataError(
+            f"the workload is {found.kind.words} ({found.because}): only {only.words} can be decided by "
+            f"this version. Choose another `workload_id`, or set the workload's `kind` to `{only.value}` "
+            f"where that is what it is. Found: {gathered.summary()}"
+        )
 
 
 def _nothing_found(store: LogStore, query: LogQuery) -> str:

@@ -131,6 +131,7 @@ def build(tmp_path_factory):
         stratify_by=None,
         strategy="stratified",
         icl_contexts=(),
+        only=None,
         **split,
     ):
         options = {"eval_size": 5, "min_total_records": 1, "limit": None} | split
@@ -147,7 +148,7 @@ def build(tmp_path_factory):
             files[name] = buffer.getvalue()
 
         query = LogQuery(client_id="acme", workload_id="desk")
-        report = build_datasets(MemoryStore(raws), query, DatasetSpec(**spec), output, spool)
+        report = build_datasets(MemoryStore(raws), query, DatasetSpec(**spec), output, spool, only=only)
         assert not list(spool.iterdir())
         return Built(report, files)
 

@@ -6,6 +6,7 @@ import pytest
 
 from include.flywheel.datasets.kinds import Form, Kind, find_kind, form_of, label_of, left_out
 from include.flywheel.datasets.reasons import Reason
+from include.flywheel.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,12 @@ def test_rows_of_a_classification_carry_the_label(build, document, raws):
     assert {row["label"] for row in built.rows("eval")} == {"billing", "refund"}
     assert built.report.eval.labels == {"billing": 5, "refund": 5}
     assert all(row["tool_calls"] == [] for row in built.rows("eval"))
+
+
+def test_a_kind_that_cannot_be_decided_is_refused_before_the_split(build, document, raws):
+    lines = raws([document(n, tool=None, text=f"An answer.\nTo {n}.") for n in range(30)])
+    with pytest.raises(DataError, match=r"the workload is chat \(0\.0 % of 30 .* only tool calling can be"):
+        build(lines, eval_size=500, only=Kind.TOOL_CALLING)
 
 
 def test_what_the_workload_says_is_not_guessed(gathered, document):
