@@ -5,16 +5,19 @@ A call is a value (`evaluator.get_job("eval-1")`) that either client sends:
     with NemoClient(urls, token) as nemo:
         job = nemo.send(evaluator.get_job("eval-1"))
 
-One module per service: `entities`, `deployments`, `customizer`, `evaluator`, `inference`, `datastore`.
+One module per service: `entities`, `deployments`, `customizer`, `evaluator` (with `evaluation_assets`),
+`inference`, `datastore`. `errors` has the tree of what can go wrong.
 """
 
 from __future__ import annotations
 
+from include.nemo.async_client import AsyncNemoClient
 from include.nemo.call import Call, Download, Listing
-from include.nemo.client import AsyncNemoClient, NemoClient
+from include.nemo.client import NemoClient
 from include.nemo.progress import JobProgress
 from include.nemo.retries import NO_RETRIES, RetryPolicy
 from include.nemo.states import JobState
+from include.nemo.tls import Tls
 from include.nemo.urls import NemoUrls, Service
 
 __all__ = [
@@ -29,4 +32,5 @@ __all__ = [
     "NemoUrls",
     "RetryPolicy",
     "Service",
+    "Tls",
 ]

@@ -37,6 +37,7 @@ _BY_STATUS: dict[int, type[NemoError]] = {
     409: Conflict,
     429: RateLimited,
 }
+_DISTRUSTED = "Name the file of the authority that signed the service's certificate: `ca_file`."
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
@@ -50,16 +51,18 @@ class AnswerReader:
     def value(self, call: Call[T], response: httpx.Response) -> T:
         """The parsed answer. Raises a NemoError for an error status or a body that does not fit."""
         self.check(call, response)
-        if not response.content.strip():
-            body = None
-        else:
+        body = None
+        empty = not response.content.strip()
+        if not empty:
             try:
                 body = response.json()
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise self.unreadable(call, error, response.status_code, response.text) from error
         try:
             return call.parse(body)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if empty:
+                raise self._error(Unreadable, call, response.status_code, "the answer is empty") from error
             raise self.unexpected(call, error, response.status_code) from error
 
     def check(self, call: Call[Any] | Download, response: httpx.Response) -> None:
@@ -80,7 +83,8 @@ class AnswerReader:
         if isinstance(error, httpx.TooManyRedirects | httpx.DecodingError):
             return self._error(UnexpectedAnswer, call, None, f"{type(error).__name__}: {error}")
         words = str(error) or "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error)
-        unreachable = self._error(Unreachable, call, None, f"{type(error).__name__}: {words}")
+        remedy = _DISTRUSTED if "CERTIFICATE_VERIFY_FAILED" in words else ""
+        unreachable = self._error(Unreachable, call, None, f"{type(error).__name__}: {words}", remedy)
         cast(Unreachable, unreachable).sent = not isinstance(error, _NEVER_SENT)
         return unreachable
 
@@ -91,6 +95,10 @@ class AnswerReader:
         shown = f": {text[:120]!r}" if text else ""
         return self._error(Unreadable, call, status, f"the answer is not JSON ({error}){shown}")
 
+    def not_the_file(self, call: Download, status: int, head: str) -> NemoError:
+        """The error of a download that is something else than the file asked for."""
+        return self._error(Unreadable, call, status, f"the answer is not the file asked for: {head!r}")
+
     def unexpected(
         self, call: Call[Any] | Download, error: Exception, status: int | None = None
     ) -> NemoError:
@@ -99,7 +107,12 @@ class AnswerReader:
         return self._error(UnexpectedAnswer, call, status, detail)
 
     def _error(
-        self, kind: type[NemoError], call: Call[Any] | Download, status: int | None, detail: str
+        self,
+        kind: type[NemoError],
+        call: Call[Any] | Download,
+        status: int | None,
+        detail: str,
+        remedy: str = "",
     ) -> NemoError:
         shown = detail.replace(self._token, "***") if self._token else detail
         return kind(
@@ -108,6 +121,7 @@ class AnswerReader:
             host=self._urls.host_of(call.service),
             status=status,
             detail=shown[:DETAIL_CHARS],
+            remedy=remedy,
         )
 
 
@@ -140,7 +154,7 @@ def _detail_of(response: httpx.Response) -> str:
     """The service's own words: `detail` as text, or `field: message` for each entry of a 422."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return " ".join(response.text.split())[:200]
     detail = body.get("detail", body) if isinstance(body, dict) else body
     if isinstance(detail, list):

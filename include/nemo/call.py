@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -36,13 +37,17 @@ class Call(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A GET whose body is a file: streamed to disk, never held in memory."""
+    """A GET whose body is a file: streamed to disk, never held in memory.
+
+    `is_whole` tells from the file on disk whether it is what it should be.
+    """
 
     service: Service
     name: str
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
     timeout_seconds: float | None = None
+    is_whole: Callable[[Path], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from include.nemo.call import Call, Listing, path, split_name, without_nones
+from include.nemo import crud
+from include.nemo.call import Call, Listing, path, split_name
 from include.nemo.listing import listing, of_project
 from include.nemo.models import (
+    ContainerLogs,
     CustomizationConfig,
     CustomizationJob,
     CustomizationStatus,
@@ -38,6 +40,18 @@ def create_target(namespace: str, name: str, *, fields: Mapping[str, Any]) -> Ca
     """POST /v1/customization/targets; `fields`: `base_model, num_parameters, precision, enabled, ...`."""
     body = {**fields, "name": name, "namespace": namespace}
     return _post(CustomizationTarget, f"create target {namespace}/{name}", f"{_ROOT}/targets", body)
+
+
+def update_target(namespace: str, name: str, *, fields: Mapping[str, Any]) -> Call[CustomizationTarget]:
+    """PATCH /v1/customization/targets/{namespace}/{name}; only the given `fields` change."""
+    where = _ROOT + path("targets", namespace, name)
+    return crud.change(_CUSTOMIZER, CustomizationTarget, f"update target {namespace}/{name}", where, fields)
+
+
+def delete_target(namespace: str, name: str) -> Call[None]:
+    """DELETE /v1/customization/targets/{namespace}/{name}"""
+    where = _ROOT + path("targets", namespace, name)
+    return crud.remove(_CUSTOMIZER, f"delete target {namespace}/{name}", where)
 
 
 def list_configs(*, namespace: str | None = None) -> Listing[CustomizationConfig]:
@@ -75,7 +89,20 @@ def create_config(
         "training_precision": training_precision,
     }
     what = f"create customization config {namespace}/{name}"
-    return _post(CustomizationConfig, what, f"{_ROOT}/configs", without_nones(fields))
+    return _post(CustomizationConfig, what, f"{_ROOT}/configs", fields)
+
+
+def update_config(namespace: str, name: str, *, fields: Mapping[str, Any]) -> Call[CustomizationConfig]:
+    """PATCH /v1/customization/configs/{namespace}/{name}; only the given `fields` change."""
+    where = _ROOT + path("configs", namespace, name)
+    what = f"update customization config {namespace}/{name}"
+    return crud.change(_CUSTOMIZER, CustomizationConfig, what, where, fields)
+
+
+def delete_config(namespace: str, name: str) -> Call[None]:
+    """DELETE /v1/customization/configs/{namespace}/{name}"""
+    where = _ROOT + path("configs", namespace, name)
+    return crud.remove(_CUSTOMIZER, f"delete customization config {namespace}/{name}", where)
 
 
 def create_job(
@@ -108,7 +135,7 @@ def create_job(
         "custom_fields": custom_fields,
     }
     what = f"customize with {config if isinstance(config, str) else 'an inline config'}"
-    return _post(CustomizationJob, what, f"{_ROOT}/jobs", without_nones(fields))
+    return _post(CustomizationJob, what, f"{_ROOT}/jobs", fields)
 
 
 def get_job(job_id: str) -> Call[CustomizationJob]:
@@ -141,33 +168,19 @@ def list_jobs(
 
 def cancel_job(job_id: str) -> Call[None]:
     """POST /v1/customization/jobs/{id}/cancel. A job that has ended may answer Conflict or Invalid."""
-    return Call(
-        service=_CUSTOMIZER,
-        name=f"cancel customization job {job_id}",
-        method="POST",
-        path=_ROOT + path("jobs", job_id, "cancel"),
-        parse=lambda _: None,
-        safe_to_repeat=True,
-    )
+    where = _ROOT + path("jobs", job_id, "cancel")
+    return crud.act(_CUSTOMIZER, f"cancel customization job {job_id}", where)
+
+
+def get_container_logs(job_id: str) -> Call[ContainerLogs]:
+    """GET /v1/customization/jobs/{id}/container-logs: what each container wrote, by its name."""
+    where = _ROOT + path("jobs", job_id, "container-logs")
+    return _get(ContainerLogs, f"get container logs of customization job {job_id}", where)
 
 
 def _get(model: type[ModelT], name: str, where: str) -> Call[ModelT]:
-    return Call(
-        service=_CUSTOMIZER,
-        name=name,
-        method="GET",
-        path=where,
-        parse=model.model_validate,
-        safe_to_repeat=True,
-    )
+    return crud.read(_CUSTOMIZER, model, name, where)
 
 
-def _post(model: type[ModelT], name: str, where: str, fields: dict[str, Any]) -> Call[ModelT]:
-    return Call(
-        service=_CUSTOMIZER,
-        name=name,
-        method="POST",
-        path=where,
-        json=fields,
-        parse=model.model_validate,
-    )
+def _post(model: type[ModelT], name: str, where: str, fields: Mapping[str, Any]) -> Call[ModelT]:
+    return crud.create(_CUSTOMIZER, model, name, where, fields)

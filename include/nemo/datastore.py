@@ -6,9 +6,7 @@ store answers. Its xet transfer is off: the store has none. A repo is `namespace
 
 from __future__ import annotations
 
-import functools
 import io
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,18 +18,17 @@ import httpx
 from include.nemo.answers import AnswerReader
 from include.nemo.call import Call, Download, path, split_name
 from include.nemo.errors import NemoError, NotFound
+from include.nemo.hub import Line, NoAnswer, hub, speaking_to
 from include.nemo.retries import RetryPolicy
+from include.nemo.tls import Tls
 from include.nemo.urls import NemoUrls, Service
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import requests
 
 T = TypeVar("T")
 
-HUB_TIMEOUT_SECONDS = (10.0, 120.0)
-"""For connecting, and for each read or write, wherever `huggingface_hub` sets no limit of its own."""
+CONNECT_SECONDS = 10.0
 
 
 def create_namespace(namespace: str) -> Call[None]:
@@ -75,6 +72,10 @@ class DataStore:
 
     Everything here may be repeated: a repo that exists is accepted, and a file that is uploaded twice
     is the same file. So transient failures are retried by `retries`; `sleep` waits (seconds).
+    timeout_seconds: for connecting (at most 10), each write, and each whole answer. tls: own authorities
+    and certificate, for the requests of this object alone (what is process-wide: see `hub`).
+
+    Raises ValueError for a limit that is not above 0 or a file of `tls` that cannot be used.
     """
 
     def __init__(
@@ -82,12 +83,22 @@ class DataStore:
         urls: NemoUrls,
         token: str | None = None,
         *,
+        timeout_seconds: float = 120.0,
         retries: RetryPolicy | None = None,
+        tls: Tls | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._urls = urls
+        if timeout_seconds <= 0:
+            raise ValueError(f"timeout_seconds is {timeout_seconds}; it must be above 0")
+        if tls is not None:
+            tls.context()  # says now which file is wrong
+        self._line = Line(
+            timeout_seconds=timeout_seconds,
+            connect_seconds=min(timeout_seconds / 2, CONNECT_SECONDS),
+            tls=tls or Tls(),
+        )
         # False, not None: None would send the token of whoever logged in to huggingface.co here.
-        self._api = _hub().HfApi(endpoint=f"{urls.data_store_url}/v1/hf", token=token or False)
+        self._api = hub().HfApi(endpoint=f"{urls.data_store_url}/v1/hf", token=token or False)
         self._reader = AnswerReader(urls, token)
         self._retries = retries or RetryPolicy()
         self._sleep = sleep
@@ -154,50 +165,35 @@ class DataStore:
     def _once(self, call: Call[Any], action: Callable[[], T]) -> T:
         import requests  # noqa: PLC0415 - what huggingface_hub 0.36 speaks; loaded with it
 
+        wrong = (RuntimeError, KeyError, TypeError, ValueError, AttributeError)
         try:
-            return action()
-        except requests.HTTPError as error:
-            if error.response is None:
-                raise self._reader.transport_error(call, error) from error
-            self._reader.check(call, _as_httpx(error.response))
-            raise
-        except requests.JSONDecodeError as error:
-            raise self._reader.unreadable(call, error) from error
-        except requests.ConnectionError as error:
-            refused = httpx.ConnectError(str(error)) if _never_sent(error) else error
-            raise self._reader.transport_error(call, refused) from error
-        except requests.RequestException as error:
-            raise self._reader.transport_error(call, error) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._reader.unexpected(call, error) from error
+            with speaking_to(self._line):
+                return action()
+        except (NoAnswer, requests.RequestException, *wrong) as error:
+            raise self._named(call, error) from error
 
+    def _named(self, call: Call[Any], error: BaseException) -> NemoError:
+        """The error of our tree for what `huggingface_hub` let through. Raises `error` if it is not one."""
+        import requests  # noqa: PLC0415
 
-@functools.cache
-def _hub() -> ModuleType:
-    """`huggingface_hub`, set up for the Data Store: no xet, no progress bars, a limit on every request."""
-    os.environ["HF_HUB_DISABLE_XET"] = "1"
-    import huggingface_hub  # noqa: PLC0415 - reads the environment when it is imported
-    import requests  # noqa: PLC0415
-    from huggingface_hub import constants  # noqa: PLC0415
-    from huggingface_hub.utils.tqdm import disable_progress_bars  # noqa: PLC0415
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
-
-    class Limited(HTTPAdapter):
-        def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
-            if kwargs.get("timeout") is None:
-                kwargs["timeout"] = HUB_TIMEOUT_SECONDS
-            return super().send(request, *args, **kwargs)
-
-    def session() -> requests.Session:
-        limited = requests.Session()
-        limited.mount("http://", Limited())
-        limited.mount("https://", Limited())
-        return limited
-
-    constants.HF_HUB_DISABLE_XET = True  # somebody else may have imported it before
-    disable_progress_bars()
-    huggingface_hub.configure_http_backend(backend_factory=session)
-    return huggingface_hub
+        if isinstance(error, RuntimeError) and error.__cause__ is not None:
+            error = error.__cause__  # it wraps what befell the transfer of a large file
+        if isinstance(error, NoAnswer):
+            lost = httpx.ReadError(str(error)) if error.sent else httpx.ConnectError(str(error))
+            return self._reader.transport_error(call, lost)
+        if isinstance(error, requests.HTTPError) and error.response is not None:
+            try:
+                self._reader.check(call, _as_httpx(error.response))
+            except NemoError as named:
+                return named
+            return self._reader.unexpected(call, error, error.response.status_code)
+        if isinstance(error, requests.JSONDecodeError):
+            return self._reader.unreadable(call, error)
+        if isinstance(error, requests.RequestException):
+            return self._reader.transport_error(call, error)
+        if isinstance(error, KeyError | TypeError | ValueError | AttributeError):
+            return self._reader.unexpected(call, error)
+        raise error
 
 
 @contextmanager
@@ -224,8 +220,3 @@ def _as_httpx(response: requests.Response) -> httpx.Response:
     wanted = ("content-type", "retry-after", "retry-after-ms")
     headers = {name: value for name, value in response.headers.items() if name.lower() in wanted}
     return httpx.Response(response.status_code, headers=headers, content=response.content)
-
-
-def _never_sent(error: requests.ConnectionError) -> bool:
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return type(reason).__name__ in ("NewConnectionError", "ConnectTimeoutError", "NameResolutionError")

@@ -1,15 +1,18 @@
-"""Evaluator: jobs and their results."""
+"""Evaluator: jobs and their results, and evaluations that are answered at once."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from include.nemo.call import Call, Download, Listing, path, without_nones
+from include.nemo import crud
+from include.nemo.call import Call, Download, Listing, path
 from include.nemo.listing import listing, of_project
-from include.nemo.models import EvaluationJob, EvaluationResult, EvaluationStatus
+from include.nemo.models import EvaluationJob, EvaluationResult, EvaluationStatus, LiveEvaluation
 from include.nemo.urls import Service
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -40,14 +43,24 @@ def create_job(
         "description": description,
         "custom_fields": custom_fields,
     }
-    return Call(
-        service=_EVALUATOR,
-        name="create evaluation job",
-        method="POST",
-        path=_COLLECTION,
-        json=without_nones(fields),
-        parse=EvaluationJob.model_validate,
-    )
+    return crud.create(_EVALUATOR, EvaluationJob, "create evaluation job", _COLLECTION, fields)
+
+
+def live(
+    *,
+    config: Mapping[str, Any],
+    target: Mapping[str, Any],
+    namespace: str | None = None,
+    timeout_seconds: float = 300.0,
+) -> Call[LiveEvaluation]:
+    """POST /v1/evaluation/live: evaluates and answers; nothing is stored, so it is safe to repeat.
+
+    `config` has tasks of type `data` only; `target` is `{"type": "rows", "rows": [...]}` or
+    `{"type": "dataset", "dataset": {"files_url": ...}}`.
+    """
+    fields = {"config": config, "target": target, "namespace": namespace}
+    call = crud.create(_EVALUATOR, LiveEvaluation, "evaluate live", "/v1/evaluation/live", fields)
+    return replace(call, safe_to_repeat=True, timeout_seconds=timeout_seconds)
 
 
 def get_job(job_id: str) -> Call[EvaluationJob]:
@@ -71,6 +84,17 @@ def download_results(job_id: str) -> Download:
         service=_EVALUATOR,
         name=f"download results of evaluation job {job_id}",
         path=_COLLECTION + path(job_id, "download-results"),
+        is_whole=zipfile.is_zipfile,
+    )
+
+
+def download_logs(job_id: str) -> Download:
+    """GET /v1/evaluation/jobs/{id}/logs: a zip with what the job's containers wrote."""
+    return Download(
+        service=_EVALUATOR,
+        name=f"download logs of evaluation job {job_id}",
+        path=_COLLECTION + path(job_id, "logs"),
+        is_whole=zipfile.is_zipfile,
     )
 
 
@@ -90,34 +114,13 @@ def list_jobs(
 
 def cancel_job(job_id: str) -> Call[None]:
     """POST /v1/evaluation/jobs/{id}/cancel. A job that has ended may answer Conflict or Invalid."""
-    return Call(
-        service=_EVALUATOR,
-        name=f"cancel evaluation job {job_id}",
-        method="POST",
-        path=_COLLECTION + path(job_id, "cancel"),
-        parse=lambda _: None,
-        safe_to_repeat=True,
-    )
+    return crud.act(_EVALUATOR, f"cancel evaluation job {job_id}", _COLLECTION + path(job_id, "cancel"))
 
 
 def delete_job(job_id: str) -> Call[None]:
     """DELETE /v1/evaluation/jobs/{id}"""
-    return Call(
-        service=_EVALUATOR,
-        name=f"delete evaluation job {job_id}",
-        method="DELETE",
-        path=_COLLECTION + path(job_id),
-        parse=lambda _: None,
-        safe_to_repeat=True,
-    )
+    return crud.remove(_EVALUATOR, f"delete evaluation job {job_id}", _COLLECTION + path(job_id))
 
 
 def _get(model: type[ModelT], name: str, below: str) -> Call[ModelT]:
-    return Call(
-        service=_EVALUATOR,
-        name=name,
-        method="GET",
-        path=_COLLECTION + below,
-        parse=model.model_validate,
-        safe_to_repeat=True,
-    )
+    return crud.read(_EVALUATOR, model, name, _COLLECTION + below)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel
 
 from include.nemo.call import Call
 from include.nemo.listing import rows
-from include.nemo.models import ChatCompletion, ServedModel
+from include.nemo.nim_models import ChatCompletion, Embeddings, ServedModel, TextCompletion
 from include.nemo.urls import Service
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 def list_models() -> Call[list[ServedModel]]:
@@ -41,13 +46,48 @@ def chat(
         body["tools"] = list(tools)
         if tool_choice is not None:
             body["tool_choice"] = tool_choice
+    return _ask(ChatCompletion, f"ask {model}", "/v1/chat/completions", body, timeout_seconds)
+
+
+def complete(
+    *, model: str, prompt: str, timeout_seconds: float = 120.0, **options: Any
+) -> Call[TextCompletion]:
+    """POST /v1/completions, not streamed. `options` go into the body, as in `chat`. Safe to repeat."""
+    body = {"model": model, "prompt": prompt, **options}
+    return _ask(TextCompletion, f"complete with {model}", "/v1/completions", body, timeout_seconds)
+
+
+def embed(
+    *,
+    model: str,
+    texts: Sequence[str],
+    input_type: Literal["query", "passage"],
+    timeout_seconds: float = 120.0,
+    **options: Any,
+) -> Call[list[list[float]]]:
+    """POST /v1/embeddings: one vector for each text, in their order. Safe to repeat."""
+    body = {"model": model, "input": list(texts), "input_type": input_type, **options}
+    call = _ask(Embeddings, f"embed with {model}", "/v1/embeddings", body, timeout_seconds)
+
+    def parse(answer: Any) -> list[list[float]]:
+        vectors = sorted(call.parse(answer).data, key=lambda one: one.index)
+        if [one.index for one in vectors] != list(range(len(texts))):
+            raise ValueError(f"{len(texts)} texts were sent and {len(vectors)} vectors came back")
+        return [one.embedding for one in vectors]
+
+    return replace(call, parse=parse)  # type: ignore[arg-type, return-value]
+
+
+def _ask(
+    model: type[ModelT], name: str, where: str, body: Mapping[str, Any], timeout_seconds: float
+) -> Call[ModelT]:
     return Call(
         service=Service.NIM_PROXY,
-        name=f"ask {model}",
+        name=name,
         method="POST",
-        path="/v1/chat/completions",
+        path=where,
         json=body,
-        parse=ChatCompletion.model_validate,
+        parse=model.model_validate,
         safe_to_repeat=True,
         timeout_seconds=timeout_seconds,
     )

@@ -163,6 +163,21 @@ class CustomizationJob(Entity):
         return self.status
 
 
+class ContainerEntry(Wire):
+    """One container of a customization job: its logs by name, and what happened to it."""
+
+    logs: Annotated[dict[str, Any], OrEmpty] = Field(default_factory=dict)
+    events: Annotated[list[dict[str, Any]], OrNothing] = Field(default_factory=list)
+    status: dict[str, Any] | None = None
+
+
+class ContainerLogs(Wire):
+    """What the containers of a customization job wrote, and the error that ended it."""
+
+    entries: Annotated[dict[str, ContainerEntry], OrEmpty] = Field(default_factory=dict)
+    error: dict[str, Any] | None = None
+
+
 class EvaluationStatus(Wire):
     """Evaluation progress; `progress` is null unless a sample limit is set."""
 
@@ -226,56 +241,25 @@ class EvaluationResult(Entity):
     groups: dict[str, Any] | None = None
 
 
-class ServedModel(Wire):
-    """A model that the NIM proxy lists, so that it can be asked."""
+class LiveEvaluation(Wire):
+    """An evaluation that was answered at once."""
 
-    id: str
-    owned_by: str | None = None
-
-
-class FunctionCall(Wire):
-    """`arguments` is a JSON string, as OpenAI wants it."""
-
-    name: str
-    arguments: str | dict[str, Any] | None = None
+    status: JobState = JobState("unknown")
+    status_details: EvaluationStatus | None = None
+    result: EvaluationResult | None = None
+    logs: dict[str, Any] | None = None
 
 
-class ToolCall(Wire):
-    """A call that the model wants made."""
+class EvaluationTarget(Entity):
+    """What a stored target evaluates. `model` is a name or an object; keys come back as `******`."""
 
-    id: str | None = None
     type: str | None = None
-    function: FunctionCall
+    model: str | dict[str, Any] | None = None
 
 
-class ChatMessage(Wire):
-    """The assistant's answer."""
+class EvaluationConfig(Entity):
+    """A stored evaluation configuration."""
 
-    role: str | None = None
-    content: str | None = None
-    tool_calls: Annotated[list[ToolCall], OrNothing] = Field(default_factory=list)
-
-
-class ChatChoice(Wire):
-    """One answer and why it ended."""
-
-    index: int | None = None
-    message: ChatMessage
-    finish_reason: str | None = None
-
-
-class Usage(Wire):
-    """Tokens counted by the NIM."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-
-
-class ChatCompletion(Wire):
-    """The answer to a chat completion; at least one choice."""
-
-    id: str | None = None
-    model: str | None = None
-    choices: Annotated[list[ChatChoice], Field(min_length=1)]
-    usage: Usage | None = None
+    type: str | None = None
+    tasks: dict[str, Any] | None = None
+    params: dict[str, Any] | None = None

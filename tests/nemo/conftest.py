@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
+from nemo_microservices import NeMoMicroservices
 
-from include.nemo import AsyncNemoClient, NemoClient, NemoUrls, RetryPolicy
+from include.nemo import AsyncNemoClient, Call, NemoClient, NemoUrls, RetryPolicy
 
 TOKEN = "nvapi-very-secret"
 
@@ -94,3 +97,39 @@ def client(request: pytest.FixtureRequest, urls: NemoUrls, wire: Wire, sync_clie
             sleep=wait,
         )
     )
+
+
+# Lenient enough for every parser, ours and the SDK's.
+ANSWER = {
+    "id": "x",
+    "object": "list",
+    "data": [{"index": 0, "id": "x", "embedding": [0.5]}],
+    "choices": [{"message": {"content": "hi"}, "text": "hi"}],
+}
+
+
+@pytest.fixture
+def same_request(urls: NemoUrls) -> Callable[[Call[Any], Callable[[NeMoMicroservices], Any]], None]:
+    """Asserts that a call of ours and what the official SDK does put the same on the wire."""
+    seen: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json=ANSWER)
+
+    transport = httpx.MockTransport(handle)
+
+    def compare(call: Call[Any], sdk: Callable[[NeMoMicroservices], Any]) -> None:
+        with NemoClient(urls, transport=transport) as client:
+            client.send(call)
+        official = NeMoMicroservices(
+            base_url=urls.base_url,
+            inference_base_url=urls.inference_url,
+            http_client=httpx.Client(transport=transport),
+        )
+        sdk(official)
+        ours, theirs = seen[0], seen[1]
+        assert (ours.method, unquote(str(ours.url))) == (theirs.method, unquote(str(theirs.url)))
+        assert json.loads(ours.content or b"null") == json.loads(theirs.content or b"null")
+
+    return compare

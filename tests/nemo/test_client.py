@@ -11,7 +11,16 @@ from typing import Any
 import httpx
 import pytest
 
-from include.nemo import NO_RETRIES, NemoClient, NemoUrls, RetryPolicy, entities, evaluator, inference
+from include.nemo import (
+    NO_RETRIES,
+    NemoClient,
+    NemoUrls,
+    RetryPolicy,
+    datastore,
+    entities,
+    evaluator,
+    inference,
+)
 from include.nemo.errors import (
     Conflict,
     Forbidden,
@@ -253,9 +262,9 @@ def _downloader(server: CutOff, retries: RetryPolicy) -> NemoClient:
 @pytest.mark.parametrize("cut_off", [2], indirect=True)
 def test_a_download_that_is_cut_off_is_begun_again(cut_off: CutOff, tmp_path: Path) -> None:
     with _downloader(cut_off, RetryPolicy(tries=3)) as client:
-        size = client.download(evaluator.download_results("eval-1"), tmp_path / "results.zip")
+        size = client.download(datastore.download_file("ns/d", "a.jsonl"), tmp_path / "a.jsonl")
     assert size == 100
-    assert (tmp_path / "results.zip").read_bytes() == b"z" * 100
+    assert (tmp_path / "a.jsonl").read_bytes() == b"z" * 100
 
 
 @pytest.mark.parametrize("cut_off", [9], indirect=True)

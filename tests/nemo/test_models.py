@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from include.nemo import JobState, models
+from include.nemo import JobState, models, nim_models
 from include.nemo.jobs import JobKind, cancel_call, progress_call, url_of
 from include.nemo.progress import of_customization, of_deployment, of_evaluation
 
@@ -76,7 +76,7 @@ def test_an_aggregate_of_nothing_is_nan() -> None:
 
 def test_a_completion_without_a_choice_is_no_completion() -> None:
     with pytest.raises(ValidationError):
-        models.ChatCompletion.model_validate({"choices": []})
+        nim_models.ChatCompletion.model_validate({"choices": []})
 
 
 def test_progress_of_a_customization_takes_the_last_words_and_leaves_out_nulls() -> None:

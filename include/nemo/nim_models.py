@@ -1,0 +1,95 @@
+"""What NIMs answer, in the shapes of OpenAI's API. Unknown fields are ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from include.nemo.models import OrNothing, Wire
+
+
+class ServedModel(Wire):
+    """A model that the NIM proxy lists, so that it can be asked."""
+
+    id: str
+    owned_by: str | None = None
+
+
+class FunctionCall(Wire):
+    """`arguments` is a JSON string, as OpenAI wants it."""
+
+    name: str
+    arguments: str | dict[str, Any] | None = None
+
+
+class ToolCall(Wire):
+    """A call that the model wants made."""
+
+    id: str | None = None
+    type: str | None = None
+    function: FunctionCall
+
+
+class ChatMessage(Wire):
+    """The assistant's answer."""
+
+    role: str | None = None
+    content: str | None = None
+    tool_calls: Annotated[list[ToolCall], OrNothing] = Field(default_factory=list)
+
+
+class ChatChoice(Wire):
+    """One answer and why it ended."""
+
+    index: int | None = None
+    message: ChatMessage
+    finish_reason: str | None = None
+
+
+class Usage(Wire):
+    """Tokens counted by the NIM."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class ChatCompletion(Wire):
+    """The answer to a chat completion; at least one choice."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: Annotated[list[ChatChoice], Field(min_length=1)]
+    usage: Usage | None = None
+
+
+class TextChoice(Wire):
+    """One continuation of a prompt and why it ended."""
+
+    index: int | None = None
+    text: str
+    finish_reason: str | None = None
+
+
+class TextCompletion(Wire):
+    """The answer to a completion; at least one choice."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: Annotated[list[TextChoice], Field(min_length=1)]
+    usage: Usage | None = None
+
+
+class Embedding(Wire):
+    """The vector of the text that stood at `index` (from 0)."""
+
+    index: int
+    embedding: list[float]
+
+
+class Embeddings(Wire):
+    """The answer to an embedding call, in any order."""
+
+    data: list[Embedding]
+    usage: Usage | None = None
