@@ -1,4 +1,5 @@
-"""Hook, sensors and triggers for NVIDIA NeMo Microservices, shaped like an Airflow provider.
+"""Hook, operators, sensors and triggers for NVIDIA NeMo Microservices, shaped like an Airflow provider.
 
-Import from the modules: `hook.NemoHook`, `sensors.EvaluationSensor`, `triggers.NemoJobTrigger`.
+Import from the modules: `hook.NemoHook`, `operators.deploy.NemoDeployOperator`, `sensors.EvaluationSensor`,
+`triggers.NemoJobTrigger`.
 """

@@ -1,7 +1,8 @@
-"""What the hook and the sensors raise besides the client's own errors (`include.nemo.errors`).
+"""What the hook, the operators and the sensors raise besides the client's own errors (`include.nemo.errors`).
 
 NemoTaskError
 ├── BadConnection     a `nemo` connection without what a call needs
+├── BadParameter      an operator's parameter that the services would refuse, or that cannot be meant
 └── JobFailed         the remote work ended badly, or not in time
 """
 
@@ -16,6 +17,10 @@ class NemoTaskError(AirflowException):
 
 class BadConnection(NemoTaskError):
     """A `nemo` connection without what a call needs."""
+
+
+class BadParameter(NemoTaskError):
+    """An operator's parameter that the services would refuse, or that cannot be meant."""
 
 
 class JobFailed(NemoTaskError):

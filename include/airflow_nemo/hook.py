@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from include.airflow_nemo.errors import BadConnection
 from include.airflow_nemo.settings import NemoSettings, settings_of
+from include.airflow_nemo.sharing import SharedClient, shared_client
 from include.nemo import NO_RETRIES, AsyncNemoClient, NemoClient, RetryPolicy, Service
 from include.nemo.datastore import DataStore
 from include.nemo.errors import NemoError, NotFound
@@ -20,8 +23,10 @@ PROBE_TIMEOUT_SECONDS = 5.0
 class NemoHook(BaseHook):
     """Clients for the NeMo Microservices of one connection.
 
-    The connection's host is NeMo's URL, its password the token (optional); `data_store_url`,
-    `nim_proxy_url` and `namespace` stand in its extra.
+    The connection's host is NeMo's URL, its password the token (optional). Its extra holds
+    `data_store_url`, `nim_proxy_url`, `namespace`, `max_requests_per_second` (of the triggers of one
+    triggerer, to one host; 50 by default), and for https `ca_file`, `client_cert_file`,
+    `client_key_file` (paths of PEM files that workers and triggerers can read).
 
     :param nemo_conn_id: the connection; "nemo" by default.
     :param timeout_seconds: limit for connecting, each read and each write; 30 by default.
@@ -58,7 +63,9 @@ class NemoHook(BaseHook):
     def client(self, *, retries: RetryPolicy | None = None) -> NemoClient:
         """A synchronous client; close it, or use it in a `with`."""
         settings = self.settings
-        return NemoClient(settings.urls, settings.token, self.timeout_seconds, retries=retries)
+        return NemoClient(
+            settings.urls, settings.token, self.timeout_seconds, retries=retries, tls=settings.tls
+        )
 
     async def aget_settings(self) -> NemoSettings:
         """The settings, read without blocking the event loop (for triggers)."""
@@ -71,13 +78,24 @@ class NemoHook(BaseHook):
         return self.settings
 
     async def async_client(self, *, retries: RetryPolicy | None = None) -> AsyncNemoClient:
-        """An asynchronous client: `async with await hook.async_client() as nemo`."""
+        """An asynchronous client of one's own: `async with await hook.async_client() as nemo`."""
         settings = await self.aget_settings()
-        return AsyncNemoClient(settings.urls, settings.token, self.timeout_seconds, retries=retries)
+        return AsyncNemoClient(
+            settings.urls, settings.token, self.timeout_seconds, retries=retries, tls=settings.tls
+        )
+
+    @asynccontextmanager
+    async def shared_client(self) -> AsyncIterator[SharedClient]:
+        """The event loop's client for this connection, paced: `async with hook.shared_client() as nemo`.
+
+        For triggers: however many wait, they share its connections and its rate.
+        """
+        async with shared_client(await self.aget_settings(), self.timeout_seconds) as client:
+            yield client
 
     def data_store(self) -> DataStore:
         """The Data Store's repos and files."""
-        return DataStore(self.settings.urls, self.settings.token)
+        return DataStore(self.settings.urls, self.settings.token, tls=self.settings.tls)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask every service once; the message has a line for each."""
@@ -85,7 +103,10 @@ class NemoHook(BaseHook):
             settings = self.settings
         except BadConnection as error:
             return False, str(error)
-        with NemoClient(settings.urls, settings.token, PROBE_TIMEOUT_SECONDS, retries=NO_RETRIES) as nemo:
+        probing = NemoClient(
+            settings.urls, settings.token, PROBE_TIMEOUT_SECONDS, retries=NO_RETRIES, tls=settings.tls
+        )
+        with probing as nemo:
             answers = [_probe(nemo, service, settings.namespace) for service in Service]
         return all(ok for ok, _ in answers), "\n".join(line for _, line in answers)
 

@@ -1,4 +1,4 @@
-"""The link from a sensor's task to the remote work."""
+"""The link from a task to its remote work."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class RemoteJobLink(BaseOperatorLink):
     """The address of the deployment or job in NeMo's API.
 
-    A worker makes it from the sensor when it defers; where the sensor starts in the triggerer, the
-    trigger stores it under `key` when it ends.
+    An operator stores it under `key` before it waits. A worker makes it from a sensor when it defers;
+    where the sensor starts in the triggerer, the trigger stores it when it ends.
     """
 
     key: ClassVar[str] = "_link_RemoteJobLink"
@@ -35,7 +35,7 @@ class RemoteJobLink(BaseOperatorLink):
         return self.key
 
     def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        """The address; empty where the sensor has nothing to wait for yet."""
+        """The address; empty where there is nothing to wait for yet."""
         if not operator.job:
             return ""
         return url_of(NemoHook(operator.nemo_conn_id).settings.urls, JobKind(operator.kind), operator.job)

@@ -29,23 +29,38 @@ def get_provider_info() -> dict[str, Any]:
                         "password": "leave empty where no token is asked for",
                     },
                 },
-                "conn-fields": {
-                    "data_store_url": _url_field("Data Store URL", "http://data-store.example"),
-                    "nim_proxy_url": _url_field(
-                        "NIM proxy URL", "http://nim.example: what stands before /v1/models"
-                    ),
-                    "namespace": {
-                        "label": "Namespace",
-                        "description": "Where datasets, deployments and models of the runs are kept.",
-                        "schema": {"type": ["string", "null"], "default": "default"},
-                    },
-                },
+                "conn-fields": _fields(),
             }
         ],
     }
 
 
-def _url_field(label: str, description: str) -> dict[str, Any]:
+def _fields() -> dict[str, Any]:
+    """What the form asks for beyond Airflow's own fields, and keeps in the extra."""
+    return {
+        "data_store_url": _text_field("Data Store URL", "http://data-store.example"),
+        "nim_proxy_url": _text_field("NIM proxy URL", "http://nim.example: what stands before /v1/models"),
+        "namespace": {
+            "label": "Namespace",
+            "description": "Where datasets, deployments and models of the runs are kept.",
+            "schema": {"type": ["string", "null"], "default": "default"},
+        },
+        "max_requests_per_second": {
+            "label": "Requests per second",
+            "description": "At most, from all triggers of one triggerer to one host.",
+            "schema": {"type": ["number", "null"], "default": 50, "minimum": 0.01},
+        },
+        "ca_file": _text_field("CA file", "PEM file of the authorities to trust, for https"),
+        "client_cert_file": _text_field(
+            "Client certificate", "PEM file to show to a server that asks for one"
+        ),
+        "client_key_file": _text_field(
+            "Client key", "PEM file of its key, where the certificate's file lacks it"
+        ),
+    }
+
+
+def _text_field(label: str, description: str) -> dict[str, Any]:
     return {
         "label": label,
         "description": description,

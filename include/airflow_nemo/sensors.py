@@ -9,23 +9,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
+from airflow.sdk.exceptions import AirflowSensorTimeout
 from airflow.triggers.base import StartTriggerArgs
 
+from include.airflow_nemo.ending import after_trigger, cancel, look
 from include.airflow_nemo.errors import JobFailed
 from include.airflow_nemo.hook import NemoHook
 from include.airflow_nemo.links import RemoteJobLink
-from include.airflow_nemo.outcomes import describe, failure, given, result_of
-from include.airflow_nemo.polling import check_pauses
-from include.nemo import JobProgress
-from include.nemo.inference import list_models
-from include.nemo.jobs import JobKind, progress_call
+from include.airflow_nemo.outcomes import failure, given, result_of
+from include.airflow_nemo.polling import Polling, check_pauses
+from include.airflow_nemo.triggers import GRACE_SECONDS
+from include.airflow_nemo.watching import Watch
+from include.nemo.errors import NemoError
+from include.nemo.jobs import JobKind
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-GRACE_SECONDS = 120.0
-"""How much later than the trigger's own deadline Airflow's deadline for the trigger is: it only catches
-a trigger that no triggerer runs, and says less about why."""
 
 
 class NemoJobSensor(BaseSensorOperator):
@@ -93,6 +92,7 @@ class NemoJobSensor(BaseSensorOperator):
         self.max_poll_seconds = max_poll_seconds
         self.timeout_seconds = timeout_seconds
         self.deferrable = deferrable
+        self._watching: Watch | None = None
         self.trigger_cls = trigger_cls or type(self).trigger_cls
         self.start_from_trigger = deferrable and start_from_trigger
         if self.start_from_trigger:
@@ -110,30 +110,34 @@ class NemoJobSensor(BaseSensorOperator):
         """
         if self.deferrable:
             self._defer()
-        return super().execute(context)
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout:
+            raise self._watch().overdue() from None
 
     def execute_complete(self, context: Context, event: Any = None) -> str:  # noqa: ARG002
         """End the task where the trigger could not (`dag.test`): `event` is "success" or "failed"."""
-        progress = self._look()
-        if event == "success" or progress.state.ok:
-            return result_of(self.kind, self.job, given(self.served_model), progress)
-        if progress.state.is_terminal:
-            raise JobFailed(failure(self.kind, self.job, progress))
-        raise JobFailed(
-            f"The wait for the {self.kind.value} {self.job} ended before it did "
-            f"({describe(progress)}). The trigger's lines above say why."
-        )
+        return after_trigger(self._hook(), self.kind, self.job, self.served_model, event)
+
+    def on_kill(self) -> None:
+        """Cancel the work, where the worker is what waits; else the trigger does."""
+        if not self.deferrable:
+            cancel(self._hook(), self.kind, self.job, self.log)
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
-        """One look. Raises JobFailed for work that ended badly."""
-        progress = self._look()
-        self.log.info("%s %s: %s", self.kind.value, self.job, describe(progress))
-        if progress.state.is_terminal and not progress.state.ok:
+        """One look. Raises JobFailed for work that ended badly, NemoError where waiting cannot help."""
+        try:
+            progress = look(self._hook(), self.kind, self.job, self.served_model)
+        except NemoError as error:
+            self._watch().bear(error)
+            return PokeReturnValue(is_done=False)
+        self._watch().see(progress)
+        if not progress.state.is_terminal:
+            return PokeReturnValue(is_done=False)
+        if not progress.state.ok:
             raise JobFailed(failure(self.kind, self.job, progress))
-        done = progress.state.ok and self._is_served()
-        served_model = given(self.served_model)
-        returned = result_of(self.kind, self.job, served_model, progress) if done else None
-        return PokeReturnValue(is_done=done, xcom_value=returned)
+        returned = result_of(self.kind, self.job, given(self.served_model), progress)
+        return PokeReturnValue(is_done=True, xcom_value=returned)
 
     def _defer(self) -> NoReturn:
         if not given(self.job):
@@ -157,16 +161,16 @@ class NemoJobSensor(BaseSensorOperator):
             "extra": self.extra,
         }
 
-    def _look(self) -> JobProgress:
-        with NemoHook(self.nemo_conn_id).client() as nemo:
-            return nemo.send(progress_call(self.kind, self.job))
+    def _watch(self) -> Watch:
+        """What the pokes of this process have seen."""
+        if self._watching is None:
+            deadline_at = time.time() + self.timeout_seconds
+            polling = Polling(first=self.poll_seconds, longest=self.max_poll_seconds, deadline_at=deadline_at)
+            self._watching = Watch(self.kind, self.job, self.timeout_seconds, polling, self.log)
+        return self._watching
 
-    def _is_served(self) -> bool:
-        wanted = given(self.served_model)
-        if wanted is None:
-            return True
-        with NemoHook(self.nemo_conn_id).client() as nemo:
-            return wanted in {model.id for model in nemo.send(list_models())}
+    def _hook(self) -> NemoHook:
+        return NemoHook(self.nemo_conn_id)
 
 
 class DeploymentSensor(NemoJobSensor):

@@ -12,31 +12,18 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 from include.airflow_nemo.errors import JobFailed, NemoTaskError
 from include.airflow_nemo.hook import NemoHook
 from include.airflow_nemo.links import RemoteJobLink
-from include.airflow_nemo.outcomes import (
-    NO_RESOURCES,
-    describe,
-    failure,
-    given,
-    lacks_resources,
-    overdue,
-    result_of,
-)
+from include.airflow_nemo.outcomes import failure, given, result_of
 from include.airflow_nemo.polling import Polling
-from include.nemo import NO_RETRIES, AsyncNemoClient, JobProgress, JobState
-from include.nemo.errors import (
-    Conflict,
-    Invalid,
-    NemoError,
-    NotFound,
-    RateLimited,
-    ServerError,
-    UnexpectedAnswer,
-)
+from include.airflow_nemo.sharing import SharedClient
+from include.airflow_nemo.watching import Watch, not_served_yet
+from include.nemo import JobProgress, JobState, RetryPolicy
+from include.nemo.errors import Conflict, Invalid, NemoError, NotFound
 from include.nemo.inference import list_models
 from include.nemo.jobs import JobKind, cancel_call, progress_call, url_of
 
-MISSING_POLLS = 3
-"""How many times in a row NotFound is believed to be a replica that does not know the job yet."""
+GRACE_SECONDS = 120.0
+"""How much later than the trigger's own deadline Airflow's deadline for the trigger is: it only catches
+a trigger that no triggerer runs, and says less about why."""
 
 
 class NemoJobTrigger(BaseTrigger):
@@ -125,8 +112,8 @@ class NemoJobTrigger(BaseTrigger):
         """Cancel the work when somebody marks the task failed or clears it. Best effort."""
         try:
             call = cancel_call(JobKind(self.kind), self.job)
-            async with await self._hook().async_client() as nemo:
-                await nemo.send(call)
+            async with self._hook().shared_client() as nemo:
+                await nemo.send(call, retries=RetryPolicy())
             self.log.info("Cancelled %s %s, because its task was ended", self.kind, self.job)
         except (NotFound, Conflict, Invalid) as error:
             self.log.info("Nothing left to cancel: %s", error)
@@ -142,97 +129,81 @@ class NemoJobTrigger(BaseTrigger):
             raise JobFailed(
                 f"There is no {kind.value} to wait for: `job` is empty. Look at the log of the submit task."
             )
+        limit = float(self.timeout_seconds)
         polling = Polling(
             first=float(self.poll_seconds),
             longest=float(self.max_poll_seconds),
-            deadline_at=self.deadline_at or time.time() + float(self.timeout_seconds),
+            deadline_at=self.deadline_at or time.time() + limit,
         )
-        hook = self._hook()
-        async with await hook.async_client(retries=NO_RETRIES) as nemo:
-            self.log.info("Waiting for %s %s", kind.value, url_of(nemo.urls, kind, self.job))
-            watch = _Watch(self, nemo, kind, polling)
-            progress = await watch.until_ended()
-            link = {RemoteJobLink.key: url_of(nemo.urls, kind, self.job)}
-        if not progress.state.ok:
-            raise JobFailed(failure(kind, self.job, progress))
-        returned = result_of(kind, self.job, given(self.served_model), progress)
-        return TaskSuccessEvent(xcoms={"return_value": returned, "state": str(progress.state), **link})
+        async with self._hook().shared_client() as nemo:
+            link = url_of(nemo.urls, kind, self.job)
+            self.log.info("Waiting for %s %s", kind.value, link)
+            progress = await self._follow(nemo, Watch(kind, self.job, limit, polling, self.log))
+        returned = self._conclude(kind, progress)
+        state = str(progress.state)
+        return TaskSuccessEvent(xcoms={"return_value": returned, "state": state, RemoteJobLink.key: link})
 
-
-class _Watch:
-    """One wait: what was seen last, and what to make of what is seen next."""
-
-    def __init__(
-        self, trigger: NemoJobTrigger, nemo: AsyncNemoClient, kind: JobKind, polling: Polling
-    ) -> None:
-        self._trigger = trigger
-        self._nemo = nemo
-        self._kind = kind
-        self._polling = polling
-        self._log = trigger.log
-        self._seen: JobProgress | None = None
-        self._trouble: str | None = None
-        self._missing = 0
-
-    async def until_ended(self) -> JobProgress:
+    async def _follow(self, nemo: SharedClient, watch: Watch) -> JobProgress:
         """The last progress. Raises JobFailed at the deadline, NemoError where waiting cannot help."""
         while True:
-            asked_seconds: float | None = None
             try:
-                progress = await self._look()
+                progress = await self._look(nemo)
             except NemoError as error:
-                asked_seconds = self._bear(error)
+                watch.bear(error)
             else:
-                await self._report(progress)
+                if watch.see(progress):
+                    await self._tell(progress)
                 if progress.state.is_terminal:
                     return progress
-            if self._polling.is_overdue:
-                last_seen = describe(self._seen) if self._seen else "never"
-                trouble = f"; the last poll failed: {self._trouble}" if self._trouble else ""
-                job, limit = self._trigger.job, float(self._trigger.timeout_seconds)
-                raise JobFailed(overdue(self._kind, job, limit, last_seen + trouble))
-            await asyncio.sleep(self._polling.wait_seconds(asked_seconds))
+            watch.check_deadline()
+            await asyncio.sleep(watch.wait_seconds())
 
-    async def _look(self) -> JobProgress:
-        progress = await self._nemo.send(progress_call(self._kind, self._trigger.job))
-        wanted = given(self._trigger.served_model)
+    async def _look(self, nemo: SharedClient) -> JobProgress:
+        progress = await nemo.send(progress_call(JobKind(self.kind), self.job))
+        wanted = given(self.served_model)
         if progress.state.ok and wanted:
-            served = await self._nemo.send(list_models())
+            served = await nemo.send(list_models())
             if wanted not in {model.id for model in served}:
-                reason = f"{progress.state}, but the NIM proxy does not list {wanted} yet"
-                progress = JobProgress(state=JobState("running"), reason=reason, output=progress.output)
-        self._missing, self._trouble = 0, None
+                return not_served_yet(progress, wanted)
         return progress
 
-    def _bear(self, error: NemoError) -> float | None:
-        """Take an error that may pass, or raise it. Returns the seconds that the service asked to wait."""
-        if isinstance(error, NotFound):
-            self._missing += 1
-            may_pass = self._missing < MISSING_POLLS
-        else:
-            may_pass = error.transient or isinstance(error, UnexpectedAnswer)
-        if not may_pass:
-            raise error
-        if str(error) != self._trouble:
-            self._log.warning("Poll failed, trying again: %s", error)
-        self._trouble = str(error)
-        return error.retry_after_seconds if isinstance(error, RateLimited | ServerError) else None
-
-    async def _report(self, progress: JobProgress) -> None:
-        before = self._seen
-        if before is not None and _gist(before) == _gist(progress):
-            return
-        self._seen = progress
-        self._polling.changed()
-        self._log.info("%s %s: %s", self._kind.value, self._trigger.job, describe(progress))
-        if not progress.state.is_known and (before is None or before.state != progress.state):
-            self._log.warning("Unknown state %r: taken as still going until the deadline", progress.state)
-        if progress.state == "pending" and lacks_resources(progress):
-            self._log.warning("It waits for resources. %s", NO_RESOURCES)
+    async def _tell(self, progress: JobProgress) -> None:
         try:
-            await self._trigger.on_progress(progress)
+            await self.on_progress(progress)
         except Exception:
-            self._log.exception("The progress could not be recorded; waiting goes on")
+            self.log.exception("The progress could not be recorded; waiting goes on")
+
+    def _conclude(self, kind: JobKind, progress: JobProgress) -> str:
+        """What the task returns. Raises JobFailed for work that ended badly."""
+        if not progress.state.ok:
+            raise JobFailed(failure(kind, self.job, progress))
+        return result_of(kind, self.job, given(self.served_model), progress)
+
+
+class NemoRemovalTrigger(NemoJobTrigger):
+    """Waits until a deployment that was told to go is gone; returns `namespace/name`.
+
+    See NemoJobTrigger for the parameters; `kind` is "deployment".
+    """
+
+    async def on_kill(self) -> None:
+        """Nothing to do: what was told to go still goes."""
+
+    async def _look(self, nemo: SharedClient) -> JobProgress:
+        try:
+            progress = await nemo.send(progress_call(JobKind(self.kind), self.job))
+        except NotFound:
+            return JobProgress(state=JobState("deleted"))
+        return removal_progress(progress)
+
+    def _conclude(self, kind: JobKind, progress: JobProgress) -> str:  # noqa: ARG002
+        return self.job
+
+
+def removal_progress(progress: JobProgress) -> JobProgress:
+    """The progress of a removal, from that of what is still there."""
+    state = "delete_failed" if progress.state == "delete_failed" else "deleting"
+    return JobProgress(state=JobState(state), reason=progress.reason)
 
 
 def _kind_of(kind: str) -> JobKind:
@@ -241,7 +212,3 @@ def _kind_of(kind: str) -> JobKind:
     except ValueError:
         kinds = ", ".join(JobKind)
         raise JobFailed(f"kind is {kind!r}; give one of {kinds}") from None
-
-
-def _gist(progress: JobProgress) -> tuple[object, ...]:
-    return progress.state, progress.percentage, progress.reason

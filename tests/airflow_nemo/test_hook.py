@@ -11,6 +11,7 @@ from include.airflow_nemo.hook import NemoHook
 from include.nemo import entities
 
 EMPTY: dict[str, Any] = {"object": "list", "data": []}
+URLS = {"data_store_url": "http://data.test", "nim_proxy_url": "http://nim.test"}
 COLLECTIONS = (
     "GET /v1/datasets",
     "GET /v1/deployment/model-deployments",
@@ -69,6 +70,16 @@ def test_the_host_may_be_a_url_or_in_parts(
         ({"extra": {"data_store_url": "http://data.test"}}, "`nim_proxy_url` is empty"),
         ({"extra": {"data_store_url": "data.test", "nim_proxy_url": "http://n"}}, "data_store_url is 'data"),
         ({"extra": None}, "is empty"),
+        (
+            {"extra": {"datastore_url": "http://d"}},
+            "`datastore_url` is unknown; rename it to `data_store_url`",
+        ),
+        ({"extra": {"colour": 1}}, "`colour` is unknown; take it out"),
+        ({"extra": URLS | {"max_requests_per_second": 0}}, "`max_requests_per_second` is '0'"),
+        ({"extra": URLS | {"max_requests_per_second": "many"}}, "give a number above 0"),
+        ({"extra": URLS | {"max_requests_per_second": "nan"}}, "give a number above 0"),
+        ({"extra": URLS | {"ca_file": "/no/such.pem"}}, "ca_file is '/no/such.pem', which cannot be read"),
+        ({"extra": URLS | {"client_key_file": "k.pem"}}, "client_cert_file is not set"),
     ],
 )
 def test_what_is_missing_is_named(nemo: Any, monkeypatch: Any, changes: dict[str, Any], words: str) -> None:
@@ -134,3 +145,15 @@ def test_the_data_store_uses_the_connection(nemo: Any) -> None:
     NemoHook().data_store().ensure_repo("flywheel/fw-1")
     assert nemo.seen == ["POST /v1/hf/api/repos/create"]
     assert nemo.tokens == ["Bearer tok"]
+
+
+def test_what_the_form_left_empty_has_its_default(nemo: Any, monkeypatch: Any) -> None:
+    empty = dict.fromkeys(("namespace", "max_requests_per_second", "ca_file", "client_key_file"))
+    monkeypatch.setenv("AIRFLOW_CONN_NEMO", nemo.connection(extra=URLS | empty))
+    settings = NemoHook().settings
+    assert (settings.namespace, settings.max_requests_per_second, settings.tls) == ("default", 50.0, None)
+
+
+def test_a_rate_may_be_text(nemo: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_NEMO", nemo.connection(extra=URLS | {"max_requests_per_second": "2.5"}))
+    assert NemoHook().settings.max_requests_per_second == 2.5

@@ -19,6 +19,7 @@ from include.airflow_nemo.sensors import (
     NemoJobSensor,
 )
 from include.airflow_nemo.triggers import NemoJobTrigger
+from include.nemo.errors import NotFound, Unauthorized
 
 EVALUATION = "GET /v1/evaluation/jobs/eval-1"
 PULLED = "{{ ti.xcom_pull(task_ids='submit', map_indexes=ti.map_index) }}"
@@ -125,6 +126,54 @@ def test_a_worker_can_poke(nemo: Any) -> None:
     nemo.will(where, {"status_details": {"status": "failed", "description": "no such image"}})
     with pytest.raises(JobFailed, match="no such image"):
         sensor.poke({})
+
+
+FAST: dict[str, Any] = {"poll_seconds": 0.01, "max_poll_seconds": 0.02, "deferrable": False}
+
+
+def test_a_worker_survives_a_flapping_server(nemo: Any) -> None:
+    nemo.will(
+        EVALUATION,
+        nemo.drop,
+        {"id": "eval-1", "status": "running"},
+        (503, {"detail": "starting"}),
+        (429, {"detail": "slow down"}),
+        "<html>a proxy's page</html>",
+        nemo.cut,
+        (404, {"detail": "not on this replica"}),
+        {"id": "eval-1", "status": "hibernating"},
+        {"id": "eval-1", "status": "completed"},
+    )
+    assert EvaluationSensor(task_id="wait", job="eval-1", **FAST).execute({}) == "eval-1"
+    assert len(nemo.seen) == 9
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        ((401, {"detail": "who?"}), Unauthorized, "password of the `nemo`"),
+        ((404, {"detail": "no such job"}), NotFound, "no such job"),
+        ({"id": "eval-1", "status": "cancelled"}, JobFailed, "Somebody stopped it"),
+        ({"id": "eval-1", "status": "running"}, JobFailed, "did not end within 0.2 s; last seen: running"),
+    ],
+)
+def test_a_worker_fails_as_the_trigger_does(
+    nemo: Any, answer: Any, error: type[Exception], words: str
+) -> None:
+    nemo.will(EVALUATION, answer)
+    sensor = EvaluationSensor(task_id="wait", job="eval-1", timeout_seconds=0.2, **FAST)
+    with pytest.raises(error) as failure:
+        sensor.execute({})
+    assert words in str(failure.value)
+
+
+def test_killing_a_worker_that_waits_cancels_the_job(nemo: Any) -> None:
+    cancelled = "POST /v1/evaluation/jobs/eval-1/cancel"
+    nemo.will(cancelled, {})
+    EvaluationSensor(task_id="wait", job="eval-1").on_kill()
+    assert nemo.seen == []
+    EvaluationSensor(task_id="wait", job="eval-1", deferrable=False).on_kill()
+    assert nemo.seen == [cancelled]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from http.server import ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from airflow.serialization.decoders import smart_decode_trigger_kwargs
-from airflow.serialization.encoders import encode_trigger
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from include.airflow_nemo.triggers import NemoJobTrigger
@@ -294,50 +291,3 @@ def test_a_pause_of_zero_is_refused(nemo: Any) -> None:
 def test_a_missing_connection_fails_the_task_with_the_remedy() -> None:
     event, _ = _follow(nemo_conn_id="elsewhere")
     assert "AIRFLOW_CONN_ELSEWHERE" in _error(event)
-
-
-@pytest.mark.parametrize(
-    ("kind", "job", "stopped"),
-    [
-        ("evaluation", "eval-1", "POST /v1/evaluation/jobs/eval-1/cancel"),
-        ("customization", "cust-1", "POST /v1/customization/jobs/cust-1/cancel"),
-        ("deployment", "ns/d", "DELETE /v1/deployment/model-deployments/ns/d"),
-    ],
-)
-@pytest.mark.parametrize("answer", [{}, (404, {"detail": "gone"}), (409, {"detail": "ended"}), (500, {})])
-def test_on_kill_stops_the_work_and_never_raises(
-    nemo: Any, kind: str, job: str, stopped: str, answer: Any
-) -> None:
-    nemo.will(stopped, answer, {})
-    asyncio.run(NemoJobTrigger(kind=kind, job=job, **FAST).on_kill())
-    assert stopped in nemo.seen
-
-
-def test_a_trigger_that_is_taken_away_leaves_the_job_alone(nemo: Any) -> None:
-    nemo.will(EVALUATION, _evaluation("running"))
-
-    async def cancelled() -> None:
-        trigger = NemoJobTrigger(kind="evaluation", job="eval-1", **FAST)
-
-        async def consume() -> None:
-            async for _ in trigger.run():
-                raise AssertionError("a cancelled trigger has nothing to say")
-
-        task = asyncio.create_task(consume())
-        await asyncio.sleep(0.1)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(cancelled())
-    assert set(nemo.seen) == {EVALUATION}
-
-
-def test_a_trigger_comes_back_from_the_database_as_it_was() -> None:
-    extra = {"run_id": "r", "stage": "base_eval"}
-    trigger = NemoJobTrigger(kind="evaluation", job="eval-1", served_model="m", extra=extra, **FAST)
-    path, arguments = trigger.serialize()
-    assert path == "include.airflow_nemo.triggers.NemoJobTrigger"
-    stored = json.loads(json.dumps(encode_trigger({"classpath": path, "kwargs": arguments})["kwargs"]))
-    again = NemoJobTrigger(**{name: smart_decode_trigger_kwargs(value) for name, value in stored.items()})
-    assert again.serialize() == trigger.serialize()
