@@ -27,6 +27,7 @@ from include.nemo_local.services import (
     entities,
     evaluator,
     local,
+    page,
     proxy,
 )
 from include.nemo_local.services.customizer import Customizer
@@ -142,6 +143,9 @@ def _service_routers(services: _Services) -> Iterator[APIRouter]:
     yield local.health_router()
     yield local.fault_router(services.faults, services.behaviours, services.deployments)
     yield local.state_router(services.gpus, services.deployments, services.customizer, services.evaluator)
+    yield page.router(
+        services.gpus, services.deployments, services.customizer, services.evaluator, services.served
+    )
     yield datastore.namespace_router(services.store)
     yield datastore.repository_router(services.store, services.repositories)
     yield datastore.commit_router(services.repositories)

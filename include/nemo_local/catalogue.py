@@ -1,4 +1,4 @@
-"""The Customizer's preinstalled targets and their default configurations (LoRA on 80 GB GPUs)."""
+"""Facts about models: the preinstalled targets, their configurations (LoRA on 80 GB GPUs), contexts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,22 @@ TARGET = "customization_target"
 CONFIG = "customization_config"
 _CONFIG_VERSION = "v1.0.0+A100"
 _MAX_SEQ_LENGTH = 4096
+
+_CONTEXT_TOKENS = 131_072
+# Models with a shorter context than most, by a part of their name (published limits).
+_SHORT_CONTEXTS = {
+    "phi-4": 16_384,
+    "llama3-70b": 8_192,
+    "gemma-2": 8_192,
+    "mixtral-8x7b": 32_768,
+    "qwen2.5-7b": 32_768,
+    "qwen3-32b": 40_960,
+}
+
+
+def context_tokens(model: str) -> int:
+    """Tokens of prompt and answer together that a model takes."""
+    return next((limit for part, limit in _SHORT_CONTEXTS.items() if part in model), _CONTEXT_TOKENS)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ NemoLocalError
 │   ├── NotFound        404
 │   ├── Conflict        409, never worth a retry
 │   ├── Invalid         422
-│   └── ModelNotServed  404 in the words of an OpenAI-compatible server
+│   ├── ModelNotServed  404 in the words of an OpenAI-compatible server
+│   └── RequestRefused  400 in the same words: the model cannot take this request
 ├── DuplicateRecord     the store holds that name already
 ├── FolderInUse         another server works on that data folder
 ├── JobFailed           a job ends as failed, with the reason that its status shows
@@ -74,14 +75,24 @@ class ModelNotServed(ApiError):
         self.model = model
 
     def body(self) -> dict[str, Any]:
-        return {
-            "object": "error",
-            "message": self.detail,
-            "type": "NotFoundError",
-            "param": None,
-            "code": 404,
-            "error": {"message": self.detail, "type": "NotFoundError", "param": None, "code": 404},
-        }
+        return _openai_error(self, "NotFoundError", None)
+
+
+class RequestRefused(ApiError):
+    """The request is well formed, but that model cannot take it; `param` names the member at fault."""
+
+    def __init__(self, detail: str, *, param: str) -> None:
+        super().__init__(400, detail)
+        self.param = param
+
+    def body(self) -> dict[str, Any]:
+        return _openai_error(self, "BadRequestError", self.param)
+
+
+def _openai_error(error: ApiError, kind: str, param: str | None) -> dict[str, Any]:
+    """The error alone and under ``error``: clients read the one or the other."""
+    told = {"message": error.detail, "type": kind, "param": param, "code": error.status}
+    return {"object": "error", **told, "error": told}
 
 
 class DuplicateRecord(NemoLocalError):

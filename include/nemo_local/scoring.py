@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -11,102 +11,130 @@ from typing import Any
 import httpx
 import orjson
 
+from include.nemo_local.asking import Ask
 from include.nemo_local.errors import ModelNotServed, NemoLocalError
 from include.nemo_local.metrics import Metric
+from include.nemo_local.statistics import ScoreStats
 from include.nemo_local.templates import render
 
-Ask = Callable[[dict[str, Any]], dict[str, Any]]
-"""Takes a chat-completion body without its model, gives the assistant's message."""
+Row = bytes | dict[str, Any]
+"""A row as it is read: the line of a JSONL file, or what another format holds."""
+
+_ROW_ERRORS = (NemoLocalError, httpx.HTTPError, KeyError, TypeError, ValueError, RecursionError)
 
 
 class RowScorer:
-    """Scores rows of one task. ``ask`` sees the rendered request only, never the row."""
+    """Scores rows of one task. ``ask`` sees the rendered request only, never the row.
 
-    def __init__(self, template: dict[str, Any], metrics: dict[str, Metric], ask: Ask) -> None:
+    Without ``ask`` the rows hold the answers themselves (task type `data`). ``defaults`` are sampling
+    parameters for requests that set none.
+    """
+
+    def __init__(
+        self,
+        template: dict[str, Any],
+        metrics: dict[str, Metric],
+        ask: Ask | None,
+        defaults: dict[str, Any] | None = None,
+    ) -> None:
         self._template, self._metrics, self._ask = template, metrics, ask
+        self._defaults = defaults or {}
 
-    def score(self, index: int, line: bytes) -> dict[str, Any]:
-        """The row of ``results.json``. An error is recorded in it and scores 0; ModelNotServed is raised."""
+    def score(self, index: int, source: Row) -> dict[str, Any]:
+        """The row of ``results.json``.
+
+        An error is recorded in it and scores what the metric says; ModelNotServed is raised.
+        """
         row: dict[str, Any] = {"id": index, "item": None, "output_text": "", "response": None}
         try:
-            item = orjson.loads(line)
+            item = orjson.loads(source) if isinstance(source, bytes) else source
             if not isinstance(item, dict):
-                raise NemoLocalError("the row is not a JSON object")  # noqa: TRY301 - one way to note an error
+                raise NemoLocalError("the row is not a JSON object")
             row["item"] = {key: value for key, value in item.items() if key != "request"}
-            message = self._ask(render(self._template, {"item": item, "sample": {}}))
-            row |= {"output_text": message.get("content") or "", "response": message}
-            sample = {"output_text": row["output_text"], "response": message}
-            return row | {name: metric.score(item, sample) for name, metric in self._metrics.items()}
+            sample = self._sample(item)
         except ModelNotServed:
             raise
-        except (
-            NemoLocalError,
-            httpx.HTTPError,
-            orjson.JSONDecodeError,
-            KeyError,
-            TypeError,
-            ValueError,
-        ) as error:
-            zeros = {name: dict.fromkeys(metric.score_names, 0.0) for name, metric in self._metrics.items()}
-            return row | zeros | {"error": f"{type(error).__name__}: {error}"}
+        except _ROW_ERRORS as error:
+            nothing = {
+                name: dict.fromkeys(metric.score_names, metric.failed) for name, metric in self._each()
+            }
+            return row | nothing | {"error": _said(error)}
+        return row | sample | self._scores(item, sample)
 
-    def score_all(self, lines: Iterable[bytes], parallelism: int) -> Iterator[dict[str, Any]]:
+    def _sample(self, item: dict[str, Any]) -> dict[str, Any]:
+        if self._ask is None:
+            return {}
+        message = self._ask(self._defaults | render(self._template, {"item": item, "sample": {}}))
+        return {"output_text": message.get("content") or "", "response": message}
+
+    def _scores(self, item: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
+        """A column a metric; ``error`` names the metrics that could not score the row."""
+        columns: dict[str, Any] = {}
+        problems = []
+        for name, metric in self._each():
+            try:
+                columns[name] = metric.score(item, sample)
+            except ModelNotServed:
+                raise
+            except _ROW_ERRORS as error:
+                columns[name] = dict.fromkeys(metric.score_names, metric.failed)
+                problems.append(f"{name}: {_said(error)}")
+        return columns | ({"error": "; ".join(problems)} if problems else {})
+
+    def _each(self) -> Iterable[tuple[str, Metric]]:
+        return self._metrics.items()
+
+    def score_all(self, rows: Iterable[Row], parallelism: int) -> Iterator[dict[str, Any]]:
         """Rows in the order of the file, a few of them in work at a time."""
-        numbered = enumerate(lines)
+        numbered = enumerate(rows)
         if parallelism == 1:
-            for index, line in numbered:
-                yield self.score(index, line)
+            for index, row in numbered:
+                yield self.score(index, row)
             return
         pending: deque[Future[dict[str, Any]]] = deque()
         with ThreadPoolExecutor(parallelism, thread_name_prefix="evaluation-row") as pool:
             try:
-                for index, line in islice(numbered, 2 * parallelism):
-                    pending.append(pool.submit(self.score, index, line))
+                for index, row in islice(numbered, 2 * parallelism):
+                    pending.append(pool.submit(self.score, index, row))
                 while pending:
                     yield pending.popleft().result()
-                    for index, line in islice(numbered, 1):
-                        pending.append(pool.submit(self.score, index, line))
+                    for index, row in islice(numbered, 1):
+                        pending.append(pool.submit(self.score, index, row))
             finally:
                 for future in pending:
                     future.cancel()
 
 
 class Totals:
-    """Sums of one task's scores, from which the aggregate result is written."""
+    """Statistics of one task's scores, from which the aggregate result is written."""
 
-    def __init__(self, metrics: dict[str, Metric]) -> None:
-        self._sums = {name: dict.fromkeys(metric.score_names, 0.0) for name, metric in metrics.items()}
+    def __init__(self, score_names: dict[str, tuple[str, ...]]) -> None:
+        self._stats = {
+            metric: {score: ScoreStats() for score in scores} for metric, scores in score_names.items()
+        }
         self.count = 0
+        self.errors = 0
 
     def add(self, row: dict[str, Any]) -> None:
         self.count += 1
-        for metric, sums in self._sums.items():
-            for score in sums:
-                sums[score] += row[metric][score]
+        self.errors += "error" in row
+        for metric, stats in self._stats.items():
+            for score, stat in stats.items():
+                stat.add(row[metric][score])
 
-    def result(self) -> dict[str, Any]:
-        """``{"metrics": {metric: {"scores": {score: {value, stats}}}}}``; value: mean of all rows."""
-        return {
-            "metrics": {
-                metric: {"scores": {score: self._score(total) for score, total in sums.items()}}
-                for metric, sums in self._sums.items()
-            }
-        }
+    def result(self, overall: dict[str, dict[str, float]] | None = None) -> dict[str, Any]:
+        """``{"data": {rows, errors}, "metrics": {metric: {"scores": {score: {value, stats}}}}}``.
 
-    def _score(self, total: float) -> dict[str, Any]:
-        mean = total / self.count if self.count else float("nan")
-        return {"value": mean, "stats": {"count": self.count, "sum": total, "mean": mean}}
+        ``overall`` holds scores by metric that are no means; they have no statistics.
+        """
+        metrics = {}
+        for metric, stats in self._stats.items():
+            scores = {score: stat.result() for score, stat in stats.items()}
+            for score, value in (overall or {}).get(metric, {}).items():
+                scores[score] = {"value": value, "stats": {"count": self.count}}
+            metrics[metric] = {"scores": scores}
+        return {"data": {"rows": self.count, "errors": self.errors}, "metrics": metrics}
 
 
-def endpoint_asker(url: str, model_id: str, api_key: str | None, client: httpx.Client) -> Ask:
-    """Asks an OpenAI-compatible endpoint; ``url`` may end before or after ``/chat/completions``."""
-    address = url if url.endswith("/chat/completions") else f"{url.rstrip('/')}/chat/completions"
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-
-    def ask(request: dict[str, Any]) -> dict[str, Any]:
-        answer = client.post(address, json=request | {"model": model_id}, headers=headers)
-        answer.raise_for_status()
-        message: dict[str, Any] = answer.json()["choices"][0]["message"]
-        return message
-
-    return ask
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import orjson
+from typing import Any, Literal
 
 from include.nemo_local import clock, engine
-from include.nemo_local.engine import production
-from include.nemo_local.errors import ModelNotServed
+from include.nemo_local.answers import Completion, chat_completion, prompt_tokens, text_completion, tokens
+from include.nemo_local.catalogue import context_tokens
+from include.nemo_local.engine import embedding, production
+from include.nemo_local.errors import ModelNotServed, RequestRefused
 from include.nemo_local.services.deployment import Deployments
 from include.nemo_local.store import Record, Store
 
@@ -22,19 +20,8 @@ _ADAPTERS_IN_MEMORY = 16
 _CHARACTERS_PER_TOKEN = 4
 _PRODUCTION_LATENCY_MS_PER_TOKEN = 24.0
 
-
-@dataclass(frozen=True)
-class Completion:
-    """An answer: the OpenAI response, and the latency that it would have had (nothing waited for it)."""
-
-    response: dict[str, Any]
-    simulated_latency_ms: float
-
-    @property
-    def message(self) -> dict[str, Any]:
-        """The assistant's message."""
-        message: dict[str, Any] = self.response["choices"][0]["message"]
-        return message
+__all__ = ["Completion", "ServedModels", "Truncate"]
+Truncate = Literal["NONE", "START", "END"]
 
 
 class ServedModels:
@@ -63,23 +50,83 @@ class ServedModels:
         return {"object": "list", "data": data}
 
     def complete(self, request: dict[str, Any]) -> Completion:
-        """Answers an OpenAI chat-completion body. Raises ModelNotServed.
+        """Answers an OpenAI chat-completion body. Raises ModelNotServed, RequestRefused.
 
         The answer depends on the request and on what was learnt, on nothing else.
         """
         request = {key: value for key, value in request.items() if value is not None}
         model = str(request.get("model", ""))
         if model == production.MODEL_NAME:
-            return _completion(request, self._production.answer(request), _PRODUCTION_LATENCY_MS_PER_TOKEN)
-        base, adapter = self._find(model)
+            message, ms_per_token = self._production.answer(request), _PRODUCTION_LATENCY_MS_PER_TOKEN
+        else:
+            base, adapter = self._answering(model, "chat")
+            capacity = engine.capacity_of(base)
+            if not request.get("messages"):
+                raise RequestRefused("`messages` is empty: give at least one", param="messages")
+            _fitting(base, prompt_tokens(request), request, "messages")
+            message = engine.answer(request, capacity, adapter)
+            ms_per_token = capacity.simulated_latency_ms_per_token
+        return chat_completion(request, message, ms_per_token)
+
+    def complete_text(self, request: dict[str, Any]) -> Completion:
+        """Answers an OpenAI completion body, whose `prompt` is one text or a list of them.
+
+        Each prompt is taken as what a user said. Raises ModelNotServed, RequestRefused.
+        """
+        request = {key: value for key, value in request.items() if value is not None}
+        given, model = request.get("prompt", ""), str(request.get("model", ""))
+        prompts: list[str] = [given] if isinstance(given, str) else given
+        base, adapter = self._answering(model, "text")
         capacity = engine.capacity_of(base)
-        message = engine.answer(request, capacity, adapter)
-        return _completion(request, message, capacity.simulated_latency_ms_per_token)
+        texts = []
+        for prompt in prompts:
+            _fitting(base, tokens(prompt), request, "prompt")
+            asked = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+            texts.append(str(engine.answer(asked, capacity, adapter)["content"]))
+        return text_completion(request, prompts, texts, capacity.simulated_latency_ms_per_token)
+
+    def embed(
+        self,
+        model: str,
+        texts: Sequence[str],
+        input_type: embedding.InputType,
+        *,
+        dimensions: int | None = None,
+        truncate: Truncate = "END",
+    ) -> list[list[float]]:
+        """A vector of Euclidean norm 1 for each text, in their order.
+
+        `truncate`: which end of a text that is too long is cut; NONE refuses it. Raises ModelNotServed;
+        RequestRefused for a model that embeds nothing, a text that is too long, or a length of vectors that
+        the model does not have.
+        """
+        base, _ = self._find(model)
+        if not embedding.is_embedding_model(base):
+            raise RequestRefused(f"The model `{model}` does not support Embeddings", param="model")
+        embedder = embedding.embedder_of(base)
+        cut = [_cut_to(text, embedder.context_tokens, truncate) for text in texts]
+        try:
+            return [embedding.embed(text, embedder, input_type, dimensions).tolist() for text in cut]
+        except ValueError as error:
+            raise RequestRefused(str(error), param="dimensions") from error
 
     def require(self, model: str) -> None:
         """Raises ModelNotServed unless that model can be asked now."""
         if model != production.MODEL_NAME:
             self._find(model)
+
+    def _answering(self, model: str, what: str) -> tuple[str, engine.Adapter | None]:
+        """The base of a model, and its adapter.
+
+        Raises ModelNotServed, and RequestRefused for a model that only embeds.
+        """
+        base, adapter = self._find(model)
+        if embedding.is_embedding_model(base):
+            raise RequestRefused(
+                f"The model `{model}` does not support {what} completions: ask it at /v1/embeddings",
+                param="model",
+            )
+        return base, adapter
 
     def _find(self, model: str) -> tuple[str, engine.Adapter | None]:
         bases = self._deployments.ready_models()
@@ -110,59 +157,27 @@ class ServedModels:
         return adapter
 
 
-def _completion(request: dict[str, Any], message: dict[str, Any], ms_per_token: float) -> Completion:
-    digest = hashlib.sha256(_json(request)).hexdigest()
-    calls = [
-        _with_wire_form(call, f"{digest}{index}")
-        for index, call in enumerate(message.get("tool_calls") or [])
-    ]
-    answer: dict[str, Any] = {"role": "assistant", "content": message.get("content") or ""}
-    if calls:
-        answer["tool_calls"] = calls
-    prompt = _tokens([request.get("messages", []), request.get("tools") or []])
-    completion = _tokens([answer["content"], [call["function"] for call in calls]])
-    usage = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-    }
-    choice = {
-        "index": 0,
-        "message": answer,
-        "logprobs": None,
-        "finish_reason": "tool_calls" if calls else "stop",
-    }
-    response = {
-        "id": f"chatcmpl-{digest[:32]}",
-        "object": "chat.completion",
-        "created": int(clock.now()),
-        "model": request["model"],
-        "choices": [choice],
-        "usage": usage,
-    }
-    return Completion(response, round(ms_per_token * (completion + prompt / 50), 3))
+def _fitting(model: str, prompt: int, request: dict[str, Any], param: str) -> None:
+    """Raises RequestRefused where prompt and answer are longer than the model's context."""
+    most = context_tokens(model)
+    wanted = request.get("max_completion_tokens") or request.get("max_tokens") or 0
+    if prompt + wanted > most:
+        raise RequestRefused(
+            f"This model's maximum context length is {most} tokens. However, you requested {prompt + wanted} "
+            f"tokens ({prompt} in the {param}, {wanted} in the completion). Shorten the {param} or the "
+            "completion.",
+            param=param,
+        )
 
 
-def _with_wire_form(call: dict[str, Any], key: str) -> dict[str, Any]:
-    function = call["function"]
-    arguments = function.get("arguments")
-    text = arguments if isinstance(arguments, str) else orjson.dumps(arguments or {}).decode()
-    call_id = hashlib.sha256(key.encode()).hexdigest()[:32]
-    return {
-        "id": f"chatcmpl-tool-{call_id}",
-        "type": "function",
-        "function": {"name": function["name"], "arguments": text},
-    }
-
-
-def _tokens(content: Any) -> int:
-    """An estimate: a quarter of the characters of its JSON text."""
-    return max(1, len(_json(content)) // _CHARACTERS_PER_TOKEN)
-
-
-def _json(content: Any) -> bytes:
-    try:
-        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        # Integers beyond 64 bits and lone surrogates, which JSON text may hold.
-        return json.dumps(content, sort_keys=True).encode()
+def _cut_to(text: str, most_tokens: int, truncate: Truncate) -> str:
+    most = most_tokens * _CHARACTERS_PER_TOKEN
+    if len(text) <= most:
+        return text
+    if truncate == "NONE":
+        raise RequestRefused(
+            f"Input length {tokens(text)} exceeds maximum allowed token size {most_tokens}: shorten it, or "
+            'give "truncate": "END"',
+            param="input",
+        )
+    return text[:most] if truncate == "END" else text[-most:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from include.nemo_local.errors import NemoLocalError
 
 _WHOLE_JSON = re.compile(r"^\s*\{\{[^{}]*\|\s*tojson\s*\}\}\s*$", re.DOTALL)
+_PATH_TO_JSON = re.compile(r"^\s*\{\{\s*([A-Za-z]\w*(?:\.[A-Za-z]\w*)*)\s*\|\s*tojson\s*\}\}\s*$")
 
 
 class RenderError(NemoLocalError):
@@ -50,6 +52,8 @@ def render_text(template: str, context: dict[str, Any]) -> str:
 
 
 def _render_text(template: str, context: dict[str, Any]) -> Any:
+    for value in _straight(template, context):
+        return value
     text = render_text(template, context)
     if _WHOLE_JSON.match(template) is None:
         return text
@@ -59,6 +63,23 @@ def _render_text(template: str, context: dict[str, Any]) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise RenderError(f"template {template!r} yields no JSON: {error}") from error
+
+
+def _straight(template: str, context: dict[str, Any]) -> Iterator[Any]:
+    """The value at a plain path, without the long way through text; nothing where Jinja has to decide."""
+    value: Any = context
+    *steps, last = _plain_path(template) or (None,)
+    for key in steps:
+        value = value.get(key) if isinstance(value, dict) else None
+    if last is not None and isinstance(value, dict):
+        yield value.get(last, ABSENT)
+
+
+@lru_cache(maxsize=256)
+def _plain_path(template: str) -> tuple[str, ...] | None:
+    """``{{ item.request.messages | tojson }}`` as its keys; None for any other template."""
+    found = _PATH_TO_JSON.match(template)
+    return tuple(found[1].split(".")) if found else None
 
 
 def _tojson(value: Any) -> str:

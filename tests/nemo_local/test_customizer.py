@@ -188,7 +188,7 @@ def test_a_job_fails_with_the_reason_that_was_injected(client, behave):
     assert job["status"] == "failed"
     assert job["status_details"]["status_logs"][-1]["detail"] == "CUDA out of memory"
     logs = client.ok("GET", f"{JOBS}/{job['id']}/container-logs")
-    assert "CUDA out of memory" in logs["entries"]["training"]["logs"]
+    assert "CUDA out of memory" in logs["entries"]["training"]["logs"]["customizer"]
 
 
 def test_an_unknown_job_is_not_found(client):

@@ -62,9 +62,9 @@ def test_files_go_up_and_come_down(client, repo, tmp_path):
 def test_a_large_file_goes_through_lfs(client, repo, tmp_path):
     content = bytes(range(256)) * (LARGE // 256 + 1)
     put(client, repo, "training/large.jsonl", content)
-    tree = client.ok("GET", f"/v1/hf/api/datasets/{repo}/tree/main")
-    assert tree[0]["lfs"]["oid"] == hashlib.sha256(content).hexdigest()
-    assert tree[0]["size"] == len(content)
+    [entry] = client.hub.get_paths_info(repo, "training/large.jsonl", repo_type="dataset")
+    assert entry.lfs.sha256 == hashlib.sha256(content).hexdigest()
+    assert entry.size == len(content)
     assert fetched(client, repo, "training/large.jsonl", tmp_path) == content
     put(client, repo, "training/copy.jsonl", content)
     assert fetched(client, repo, "training/copy.jsonl", tmp_path) == content

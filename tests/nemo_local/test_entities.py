@@ -72,3 +72,19 @@ def test_a_namespace_is_its_id(client):
     assert "spaces" in [entity["id"] for entity in client.ok("GET", "/v1/namespaces")["data"]]
     client.ok("DELETE", "/v1/namespaces/spaces")
     assert client.get("/v1/namespaces/spaces").status_code == 404
+
+
+def test_secrets_of_stored_targets_and_configs_do_not_come_back(client):
+    endpoint = {"url": "http://127.0.0.1:1/v1", "model_id": "judge", "api_key": "nvapi-secret"}
+    body = {"type": "model", "name": "kept", "namespace": "default", "model": {"api_endpoint": endpoint}}
+    path = "/v1/evaluation/targets"
+    answers = [
+        client.request("POST", path, json=body),
+        client.request("GET", f"{path}/default/kept"),
+        client.request("GET", path),
+        client.request("PATCH", f"{path}/default/kept", json={"description": "changed"}),
+    ]
+    for answer in answers:
+        assert answer.status_code == 200, answer.text
+        assert "nvapi-secret" not in answer.text
+        assert "******" in answer.text

@@ -70,7 +70,9 @@ def test_aggregates_are_those_of_the_rows(client):
     scores = results["tasks"]["tool_calling"]["metrics"]["tool-calling-accuracy"]["scores"]
     for name, score in scores.items():
         total = sum(row["tool-calling-accuracy"][name] for row in rows)
-        assert score["stats"] == {"count": len(TURNS), "sum": total, "mean": total / len(TURNS)}
+        mean = total / len(TURNS)
+        assert score["stats"] | {"count": len(TURNS), "sum": total, "mean": mean} == score["stats"]
+        assert score["stats"]["variance"] == pytest.approx(mean * (1 - mean))
         assert score["value"] == score["stats"]["mean"]
     assert set(rows[0]) == {"id", "item", "output_text", "response", "tool-calling-accuracy"}
     assert rows[0]["item"]["tool_calls"] == [{"function": TURNS[0]["call"]}]
@@ -159,9 +161,12 @@ def test_a_job_that_cannot_be_done_fails_with_the_reason(client, file, model, re
 @pytest.mark.parametrize(
     ("change", "place"),
     [
-        ({"metrics": {"m": {"type": "rouge"}}}, ["config", "tasks", "tool_calling", "metrics", "m", "type"]),
+        ({"metrics": {"m": {"type": "bert"}}}, ["config", "tasks", "tool_calling", "metrics", "m", "type"]),
         ({"params": {}}, ["template"]),
-        ({"type": "data"}, ["type"]),
+        ({"params": {"template": {"prompt": "x"}}}, ["template", "messages"]),
+        ({"type": "data"}, ["metrics", "tool-calling-accuracy", "type"]),
+        ({"type": "completion"}, ["template", "prompt"]),
+        ({"type": "simple"}, ["tool_calling"]),
     ],
 )
 def test_a_configuration_that_is_not_understood_is_refused(client, change, place):

@@ -1,4 +1,4 @@
-"""The two metrics: what counts as the same tool calls, and the string operators."""
+"""Metrics: what counts as the same tool calls, the operators, and what a configuration must say."""
 
 import json
 
@@ -100,7 +100,14 @@ def test_string_check_compares_rendered_texts(operator, right, holds):
 @pytest.mark.parametrize(
     ("config", "says"),
     [
-        ({"type": "bleu"}, "bleu"),
+        ({"type": "bert"}, "bert"),
+        ({"type": "bleu"}, "references"),
+        ({"type": "bleu", "params": {"references": []}}, "references"),
+        ({"type": "f1"}, "ground_truth"),
+        ({"type": "rouge", "params": {"ground_truth": "a", "candidate": 1}}, "candidate"),
+        ({"type": "number-check", "params": {"check": ["a", "absolute difference", "b"]}}, "epsilon"),
+        ({"type": "number-check", "params": {"check": ["a", "near", "b"]}}, "near"),
+        ({"type": "llm-judge", "params": {"model": "m"}}, "template"),
         ({"type": "tool-calling"}, "tool_calls_ground_truth"),
         ({"type": "string-check", "params": {"check": ["a", "b"]}}, "operator"),
         ({"type": "string-check", "params": {"check": ["a", "resembles", "b"]}}, "resembles"),

@@ -1,6 +1,8 @@
 """Templates: values through `tojson`, absent fields, and the sandbox."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from include.nemo_local.templates import RenderError, render
 
@@ -37,3 +39,26 @@ def test_other_texts_stay_texts():
 def test_a_template_that_fails_is_named(template):
     with pytest.raises(RenderError, match="cannot be rendered"):
         over_item(template)
+
+
+KEYS = st.sampled_from(["a", "b", "items", "keys"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(item=st.dictionaries(KEYS, VALUES), path=st.lists(st.sampled_from("ab"), min_size=1, max_size=3))
+def test_a_plain_path_yields_what_jinja_yields(item, path):
+    dotted = ".".join(path)
+
+    def rendered(template):
+        try:
+            return render({"key": template}, {"item": item})
+        except RenderError:
+            return RenderError
+
+    # Brackets go the way through Jinja and JSON text, dots go straight.
+    inside = "item" + "".join(f"['{key}']" for key in path)
+    assert rendered(f"{{{{ item.{dotted} | tojson }}}}") == rendered(f"{{{{ {inside} | tojson }}}}")

@@ -17,9 +17,10 @@ import numpy as np
 
 from include.nemo_local.engine.errors import BadAdapter
 from include.nemo_local.engine.linear import Chooser, Ranker
+from include.nemo_local.engine.memory import Memory
 from include.nemo_local.engine.slots import Knowledge
 
-FORMAT = 2
+FORMAT = 3
 NO_TOOL = ""
 """The class of turns that are answered in text."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -30,7 +31,7 @@ class Adapter:
     """Learnt weights on top of a model of some capacity.
 
     `classes`: tool names, `NO_TOOL`, and texts that are answers by themselves (`"=" + text`). `replies`:
-    answers in text that were seen, with the feature indices of what they answered. `facts`: how it was
+    answers in text that were seen, with the moments that they answered. `facts`: how it was
     fitted, for people.
     """
 
@@ -38,7 +39,7 @@ class Adapter:
     chooser: Chooser
     ranker: Ranker
     known: dict[str, Knowledge]
-    replies: list[tuple[list[int], str]] = field(default_factory=list)
+    replies: Memory = field(default_factory=Memory)
     facts: dict[str, Any] = field(default_factory=dict)
 
     def _document(self) -> dict[str, Any]:
@@ -51,7 +52,7 @@ class Adapter:
                 path: {"shapes": sorted(each.shapes), "constants": list(each.constants)}
                 for path, each in sorted(self.known.items())
             },
-            "replies": [[indices, text] for indices, text in self.replies],
+            "replies": [[codes, text] for codes, text in self.replies.pairs],
             "facts": self.facts,
         }
 
@@ -108,5 +109,5 @@ class Adapter:
             slot: Knowledge(frozenset(each["shapes"]), tuple(each["constants"]))
             for slot, each in document["known"].items()
         }
-        replies = [(list(indices), text) for indices, text in document["replies"]]
+        replies = Memory([(list(codes), text) for codes, text in document["replies"]])
         return cls(document["classes"], chooser, ranker, known, replies, document["facts"])

@@ -22,6 +22,7 @@ _KNOWN_SIZES = {
     "mistral-nemo": 12.0,
     "mistral-large": 123.0,
     "mistral-small": 24.0,
+    "nv-embedqa-e5-v5": 0.335,
 }
 _EXPERTS = re.compile(r"(?<![a-z0-9.])(\d{1,3})x(\d{1,3}(?:\.\d+)?)b(?![a-z0-9])")
 _BILLIONS = re.compile(r"(?<![a-z0-9.])(\d{1,4}(?:\.\d+)?)b(?![a-z0-9])")
@@ -36,7 +37,8 @@ class Capacity:
     read. `words_read`: newest words of each turn that count. `word_pairs`: whether pairs of words are
     features. `tools_tried`: likeliest tools whose arguments are weighed before one is called.
     `examples_used`: examples in a prompt that are attended to. `candidates`: values weighed for
-    one argument. `max_examples`: training rows kept. `gpus`: 80 GB GPUs that it needs.
+    one argument. `max_examples`: training rows kept. `replies_kept`: learnt answers in text that are
+    remembered. `gpus`: 80 GB GPUs that it needs.
     `simulated_latency_ms_per_token`: made up, in proportion to the square root of the size; nothing waits
     for it.
     """
@@ -50,6 +52,7 @@ class Capacity:
     examples_used: int
     candidates: int
     max_examples: int
+    replies_kept: int
     gpus: int
     simulated_latency_ms_per_token: float
 
@@ -83,6 +86,7 @@ def capacity_of(model_name: str) -> Capacity:
         examples_used=round(min(max(5 + 3 * doublings, 3), 24)),
         candidates=round(min(max(16 + 14 * doublings, 8), 96)),
         max_examples=round(min(max(4000 + 4000 * doublings, 2000), 40000)),
+        replies_kept=round(min(max(400 + 400 * doublings, 200), 3000)),
         gpus=1 if billions <= 50 else (4 if billions <= 300 else 8),
         simulated_latency_ms_per_token=round(4.0 * math.sqrt(billions), 3),
     )

@@ -215,8 +215,14 @@ def read_request(request: Mapping[str, Any]) -> Conversation:
 
 
 def read_row(row: Mapping[str, Any]) -> tuple[Conversation, Turn] | None:
-    """A training row as the conversation before the answer, and the answer; None where no answer ends it."""
+    """A training row as the conversation before the answer, and the answer; None where no answer ends it.
+
+    `{"prompt", "completion"}` is read as one turn of the user and its answer.
+    """
     messages = row.get("messages")
+    if messages is None and isinstance(row.get("prompt"), str):
+        said = {"role": "user", "content": row["prompt"]}
+        messages = [said, {"role": "assistant", "content": row.get("completion")}]
     if not isinstance(messages, list) or not messages or not isinstance(messages[-1], Mapping):
         return None
     last = messages[-1]

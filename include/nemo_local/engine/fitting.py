@@ -19,9 +19,10 @@ from include.nemo_local.engine.errors import NoTrainingRows, TrainingCancelled
 from include.nemo_local.engine.hyperparameters import EpochReport, Hyperparameters
 from include.nemo_local.engine.lessons import Lesson, knowledge_of, labels_in, lessons_of, read_rows
 from include.nemo_local.engine.linear import Chooser, Ranker, join, softmax
+from include.nemo_local.engine.memory import Memory
 
 BUCKETS_PER_DIM = 512
-MAX_REPLIES = 400
+MAX_REPLY_CHARS = 2000
 _CHOOSER_RATE = 0.25
 _RANKER_RATE = 0.25
 _DECAY = 2e-4
@@ -80,12 +81,15 @@ def _round(model: tuple[Chooser, Ranker]) -> None:
         part.weights = part.weights.astype(np.float32).astype(np.float64)
 
 
-def _replies(lessons: list[Lesson]) -> list[tuple[list[int], str]]:
-    kept: dict[str, list[int]] = {}
+def _replies(lessons: list[Lesson], most: int) -> Memory:
+    """The first `most` different pairs of a moment and its answer in text."""
+    kept: dict[tuple[tuple[int, ...], str], None] = {}
     for lesson in lessons:
-        if lesson.reply.strip() and len(kept) < MAX_REPLIES:
-            kept.setdefault(lesson.reply[:2000], [int(i) for i in lesson.features[0]])
-    return [(indices, text) for text, indices in kept.items()]
+        if len(kept) >= most:
+            break
+        if lesson.reply.strip():
+            kept.setdefault((tuple(lesson.moment), lesson.reply[:MAX_REPLY_CHARS]))
+    return Memory([(list(codes), text) for codes, text in kept])
 
 
 def _train(
@@ -155,4 +159,4 @@ def fit(
         "parameters_billion": capacity.parameters_billion,
         "losses": losses,
     }
-    return Adapter(classes, *model, known, _replies(lessons), facts)
+    return Adapter(classes, *model, known, _replies(lessons, capacity.replies_kept), facts)

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from include.nemo_local.engine.atoms import shape_of
+from include.nemo_local.engine.blanks import with_blanks
 from include.nemo_local.engine.candidates import ABSENT, Taken, candidates_for
 from include.nemo_local.engine.capacity import Capacity
 from include.nemo_local.engine.conversation import Conversation, Turn, read_row
 from include.nemo_local.engine.features import Row, features_of
 from include.nemo_local.engine.filling import learnt_slots, salts, same_value
 from include.nemo_local.engine.linear import Features, Ranker
+from include.nemo_local.engine.memory import moment_codes
 from include.nemo_local.engine.slots import Knowledge, Slot, slots_of
 from include.nemo_local.engine.view import View, key_of, look
 
@@ -33,12 +35,13 @@ class Choice:
 
 @dataclass(slots=True)
 class Lesson:
-    """One training row: the feature indices of its context, its class, and its arguments' choices."""
+    """One training row: features of its context, its class, its arguments' choices, its answer in text."""
 
     features: Row
     label: str
     choices: list[Choice] = field(default_factory=list)
     reply: str = ""
+    moment: list[int] = field(default_factory=list)
 
 
 def read_rows(rows: Iterable[Mapping[str, Any]], most: int) -> list[tuple[Conversation, Turn]]:
@@ -169,6 +172,8 @@ def lessons_of(
         view = look(conversation, capacity)
         label = label_of(conversation, answer, labels)
         choices = choices_of(view, answer, known, ranker)
-        reply = answer.text if not answer.calls and not label else ""
-        lessons.append(Lesson(features_of(view, buckets), label, choices, reply))
+        said = conversation.last("user")
+        reply = with_blanks(answer.text, said) if not answer.calls and not label else ""
+        moment = moment_codes(view) if reply else []
+        lessons.append(Lesson(features_of(view, buckets), label, choices, reply, moment))
     return lessons

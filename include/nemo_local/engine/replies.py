@@ -1,35 +1,20 @@
-"""Answers in text: extractive, or a label where the prompt names labels. Thin on purpose."""
+"""Answers in text: one that was learnt or shown, a label where the prompt names labels, else extracted."""
 
 import re
 
-import numpy as np
-
 from include.nemo_local.engine.adapter import Adapter
-from include.nemo_local.engine.features import features_of
+from include.nemo_local.engine.blanks import filled
+from include.nemo_local.engine.labelling import best_label, labels_named, shown_in
+from include.nemo_local.engine.memory import moment_codes
 from include.nemo_local.engine.text import content_words
 from include.nemo_local.engine.view import View
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
-_LABELS = re.compile(
-    r"(?:labels?|categor(?:y|ies)|classes|intents?|one of|either)[^:\n]{0,60}:"
-    r"\s*(.+?)(?:\n\s*\n|[.](?:\s|$)|$)",
-    re.IGNORECASE | re.DOTALL,
-)
-_SPLIT = re.compile(r"\s*(?:,|;|\||\n|\bor\b|\band\b)\s*")
 _THANKS = frozenset(["thank", "thanks", "bye", "goodbye", "cheers"])
 _MAX_CHARS = 400
+_ALIKE_ENOUGH = 0.2
 GREETING = "How can I help you?"
 CLOSING = "You are welcome."
-
-
-def labels_named(prompt: str) -> list[str]:
-    """Labels that a prompt lists after words such as "one of the labels:"; [] where it lists none."""
-    match = _LABELS.search(prompt)
-    if not match:
-        return []
-    found = [part.strip(" \t-*'\"`.()[]") for part in _SPLIT.split(match[1])]
-    labels = [label for label in dict.fromkeys(found) if 0 < len(label) <= 40 and len(label.split()) <= 4]
-    return labels if 2 <= len(labels) <= 100 else []
 
 
 def _sentences(text: str) -> list[str]:
@@ -55,34 +40,24 @@ def _extract(view: View) -> str:
     return (best or _sentences(question)[-1])[:_MAX_CHARS]
 
 
-def _label(view: View, labels: list[str]) -> str:
-    said = content_words(view.conversation.last("user"))
-    text = set(said) | {word[:4] for word in said}
-
-    def score(label: str) -> float:
-        words = content_words(label.replace("_", " ").replace("-", " "))
-        return sum((word in text) + 0.5 * (word[:4] in text) for word in words) / max(len(words), 1)
-
-    return max(labels, key=score)
-
-
-def _remembered(view: View, adapter: Adapter) -> str:
-    """The learnt reply to the moment that shares most features with this one."""
-    here, _ = features_of(view, adapter.chooser.weights.shape[0])
-    best, best_score = "", 0.0
-    for indices, text in adapter.replies:
-        shared = np.intersect1d(here, np.array(indices), assume_unique=True).size
-        score = shared / float(np.sqrt(len(indices) * len(here)))
-        if score > best_score:
-            best, best_score = text, score
-    return best if best_score >= 0.5 else ""
-
-
 def reply(view: View, adapter: Adapter | None) -> str:
-    """An answer in text; never empty."""
-    if adapter is not None and adapter.replies and (text := _remembered(view, adapter)):
-        return text
-    prompt = view.conversation.system + "\n\n" + view.conversation.last("user")
-    if not view.conversation.tools and (labels := labels_named(prompt)):
-        return _label(view, labels)
+    """An answer in text; never empty.
+
+    A customized model goes by the learnt moment that is most like this one and whose values are there too.
+    Where the prompt names labels, one of them is given. Else answers in the prompt to something alike are
+    repeated, and at last a sentence of the prompt is extracted.
+    """
+    moment = moment_codes(view)
+    if adapter is not None:
+        said = view.conversation.last("user")
+        for learnt in adapter.replies.recall(moment, _ALIKE_ENOUGH):
+            if text := filled(learnt, said):
+                return text
+    if not view.conversation.tools:
+        shown = shown_in(view)
+        prompt = view.conversation.system + "\n\n" + view.conversation.last("user")
+        if labels := labels_named(prompt):
+            return best_label(view, labels, shown)
+        if text := next(shown.recall(moment, _ALIKE_ENOUGH), ""):
+            return text
     return _extract(view) if view.seen else GREETING

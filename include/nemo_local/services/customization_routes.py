@@ -73,6 +73,8 @@ def router(customizer: Customizer) -> APIRouter:
             f"{entry['updated_at']} {entry['message']}: {entry['detail'] or ''}".rstrip(": ")
             for entry in customizer.status(job_id)["status_logs"]
         ]
-        return {"entries": {"training": {"object": "job", "logs": "\n".join(lines), "events": []}}}
+        return {
+            "entries": {"training": {"object": "job", "logs": {"customizer": "\n".join(lines)}, "events": []}}
+        }
 
     return routes

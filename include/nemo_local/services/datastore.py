@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict
@@ -15,11 +11,11 @@ from starlette.concurrency import run_in_threadpool
 
 from include.nemo_local import clock
 from include.nemo_local.errors import ApiError, Conflict, DuplicateRecord, Invalid, NotFound
-from include.nemo_local.repositories import Entry, RepoId, Repositories, Tree
+from include.nemo_local.repositories import RepoId, Repositories, Tree
+from include.nemo_local.services import commits, hub_entries
 from include.nemo_local.store import Record, Store
 
 HF = "/v1/hf"
-REGULAR_LIMIT_BYTES = 10 * 1024 * 1024
 Kind = Literal["datasets", "models"]
 
 
@@ -118,10 +114,7 @@ def commit_router(repositories: Repositories) -> APIRouter:
     """Files of a repository: list, plan an upload, commit."""
     router = APIRouter(prefix=HF)
 
-    @router.get("/api/{kind}/{namespace}/{name}/tree/{revision}")
-    def files(kind: Kind, namespace: str, name: str, revision: str) -> list[dict[str, Any]]:
-        tree = repositories.tree(RepoId(kind, namespace, name), revision)
-        return [_listed(path, entry) for path, entry in tree.items()]
+    router.include_router(_tree_router(repositories))
 
     @router.post("/api/{kind}/{namespace}/{name}/preupload/{_revision}")
     def preupload(kind: Kind, namespace: str, name: str, _revision: str, plan: UploadPlan) -> dict[str, Any]:
@@ -135,7 +128,8 @@ def commit_router(repositories: Repositories) -> APIRouter:
         repo = RepoId(kind, namespace, name)
         await run_in_threadpool(repositories.resolve, repo)
         operations = [
-            await run_in_threadpool(_operation, repositories, line) async for line in _lines(request)
+            await run_in_threadpool(commits.operation, repositories, line)
+            async for line in commits.lines(request)
         ]
 
         def apply(tree: Tree) -> None:
@@ -146,6 +140,30 @@ def commit_router(repositories: Repositories) -> APIRouter:
         # Clients of the 0.36 line take any text here; later ones want an address of this form.
         url = f"{_repo_url(repo)}/commit/{commit_id}"
         return {"success": True, "commitOid": commit_id, "commitUrl": url, "hookOutput": ""}
+
+    return router
+
+
+def _tree_router(repositories: Repositories) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/api/{kind}/{namespace}/{name}/tree/{revision}")
+    @router.get("/api/{kind}/{namespace}/{name}/tree/{revision}/{folder:path}")
+    def files(
+        kind: Kind, namespace: str, name: str, revision: str, folder: str = "", *, recursive: bool = False
+    ) -> list[dict[str, Any]]:
+        tree = repositories.tree(RepoId(kind, namespace, name), revision)
+        return hub_entries.below(tree, folder, recursive=recursive)
+
+    @router.post("/api/{kind}/{namespace}/{name}/paths-info/{revision}")
+    def paths_info(
+        kind: Kind,
+        namespace: str,
+        name: str,
+        revision: str,
+        paths: Annotated[list[str] | None, Form()] = None,
+    ) -> list[dict[str, Any]]:
+        return hub_entries.named(repositories.tree(RepoId(kind, namespace, name), revision), paths or [])
 
     return router
 
@@ -190,7 +208,7 @@ def lfs_router(repositories: Repositories) -> APIRouter:
     @router.put("/lfs/{oid}")
     async def upload(oid: str, request: Request) -> dict[str, Any]:
         with repositories.blobs.writing() as writer:
-            async for piece in request.stream():
+            async for piece in commits.pieces(request):
                 await run_in_threadpool(writer.write, piece)
             if writer.digest != oid:
                 raise ApiError(400, f"the content's SHA-256 is {writer.digest}, not {oid}: upload it again")
@@ -206,64 +224,8 @@ def lfs_router(repositories: Repositories) -> APIRouter:
     return router
 
 
-class _Operation:
-    """One line of a commit: puts an entry under a path, or takes a path away."""
-
-    def __init__(self, path: str, entry: Entry | None, *, folder: bool = False) -> None:
-        self._path, self._entry, self._folder = path, entry, folder
-
-    def apply(self, tree: Tree) -> None:
-        if self._entry is not None:
-            tree[self._path] = self._entry
-            return
-        gone = [path for path in tree if path == self._path or (self._folder and path.startswith(self._path))]
-        for path in gone:
-            del tree[path]
-
-
-def _operation(repositories: Repositories, line: bytes) -> _Operation:
-    """Reads a line of a commit and stores its content. Raises Invalid."""
-    try:
-        document = orjson.loads(line)
-        key, value = document["key"], document["value"]
-        if key == "header":
-            return _Operation("", None)
-        path = str(value["path"])
-        if key == "file":
-            content = base64.b64decode(value["content"])
-            return _Operation(path, Entry(repositories.blobs.put(content), len(content)))
-        if key == "lfsFile":
-            return _Operation(path, _stored_entry(repositories, value))
-        if key in ("deletedFile", "deletedFolder"):
-            return _Operation(path, None, folder=key == "deletedFolder")
-    except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise Invalid(f"a commit line is malformed ({error!r})", field="commit") from error
-    raise Invalid(f"commit lines of key {key!r} are not understood", field="commit")
-
-
-def _stored_entry(repositories: Repositories, value: dict[str, Any]) -> Entry:
-    oid = str(value["oid"])
-    if not repositories.blobs.has(oid):
-        raise Invalid(f"{value['path']}: LFS object {oid} was never uploaded", field="commit")
-    return Entry(oid, repositories.blobs.path(oid).stat().st_size, lfs=True)
-
-
-async def _lines(request: Request) -> AsyncIterator[bytes]:
-    pending = bytearray()
-    async for piece in request.stream():
-        *complete, rest = piece.split(b"\n")
-        for part in complete:
-            pending += part
-            if pending.strip():
-                yield bytes(pending)
-            pending = bytearray()
-        pending += rest
-    if pending.strip():
-        yield bytes(pending)
-
-
 def _upload_mode(file: dict[str, Any]) -> dict[str, Any]:
-    mode = "regular" if int(file.get("size", 0)) <= REGULAR_LIMIT_BYTES else "lfs"
+    mode = "regular" if int(file.get("size", 0)) <= commits.REGULAR_LIMIT_BYTES else "lfs"
     return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": None}
 
 
@@ -279,13 +241,6 @@ def _lfs_object(repositories: Repositories, base_url: str, item: dict[str, Any])
 def _repo_url(repo: RepoId) -> str:
     prefix = "datasets/" if repo.kind == "datasets" else ""
     return f"{prefix}{repo.namespace}/{repo.name}"
-
-
-def _listed(path: str, entry: Entry) -> dict[str, Any]:
-    answer: dict[str, Any] = {"type": "file", "path": path, "size": entry.size, "oid": entry.digest[:40]}
-    if entry.lfs:
-        answer["lfs"] = {"oid": entry.digest, "size": entry.size, "pointerSize": 134}
-    return answer
 
 
 def _described(repositories: Repositories, repo: RepoId, revision: str) -> dict[str, Any]:

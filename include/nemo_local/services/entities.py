@@ -57,6 +57,8 @@ class EntityKind:
     model: type[EntityIn] = EntityIn
     aliases: dict[str, str] = field(default_factory=dict)
     adjust: Callable[[dict[str, Any]], None] | None = None
+    shown: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    """The body as the wire shows it: where secrets are in it, without them."""
 
 
 PROJECTS = EntityKind("project", "/v1/projects", "project", "project")
@@ -132,19 +134,20 @@ def entity_router(entities: Entities) -> APIRouter:
 
     @router.post(kind.path)
     def create(body: kind.model) -> dict[str, Any]:  # type: ignore[name-defined]
-        return entities.create(body.model_dump())
+        return kind.shown(entities.create(body.model_dump()))
 
     @router.get(kind.path)
     def find(request: Request) -> dict[str, Any]:
-        return page_of(entities.bodies(), request.query_params, aliases=kind.aliases)
+        return page_of(map(kind.shown, entities.bodies()), request.query_params, aliases=kind.aliases)
 
     @router.get(one)
     def retrieve(namespace: str, name: str) -> dict[str, Any]:
-        return entities.record(namespace, name).body
+        return kind.shown(entities.record(namespace, name).body)
 
     @router.patch(one)
     def update(namespace: str, name: str, body: patch_model) -> dict[str, Any]:  # type: ignore[valid-type]
-        return entities.update(namespace, name, body.model_dump(exclude_unset=True))  # type: ignore[attr-defined]
+        changes = body.model_dump(exclude_unset=True)  # type: ignore[attr-defined]
+        return kind.shown(entities.update(namespace, name, changes))
 
     @router.delete(one)
     def delete(namespace: str, name: str) -> dict[str, Any]:

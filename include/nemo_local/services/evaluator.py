@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
+from starlette.datastructures import QueryParams
 
 from include.nemo_local import clock
-from include.nemo_local.errors import NotFound
+from include.nemo_local.errors import Invalid, JobFailed, NotFound
 from include.nemo_local.jobs import JobThreads
 from include.nemo_local.listing import page_of
 from include.nemo_local.services.entities import EntityKind, deleted
@@ -18,14 +19,14 @@ from include.nemo_local.services.evaluator_wire import ConfigIn, JobIn, TargetIn
 from include.nemo_local.store import Record, Store
 
 TARGETS = EntityKind(
-    "evaluation_target", "/v1/evaluation/targets", "eval-target", "evaluation target", TargetIn
+    "evaluation_target", "/v1/evaluation/targets", "eval-target", "evaluation target", TargetIn, shown=masked
 )
 CONFIGS = EntityKind(
-    "evaluation_config", "/v1/evaluation/configs", "eval-config", "evaluation config", ConfigIn
+    "evaluation_config", "/v1/evaluation/configs", "eval-config", "evaluation config", ConfigIn, shown=masked
 )
-
-
 _JOIN_SECONDS = 5.0
+_LIVE_TARGETS = ("rows", "dataset")
+_EMBEDDED = ("config", "target")
 
 
 class Evaluator:
@@ -45,6 +46,7 @@ class Evaluator:
     def create(self, given: JobIn) -> dict[str, Any]:
         """Raises NotFound for a stored config or target that is not there, Invalid for an unknown metric."""
         config, target = self._config(given.config), self._target(given.target)
+        config.check_with(target)
         job_id, moment = clock.new_id("eval"), clock.stamp()
         body = given.model_dump(exclude={"config", "target"}) | {
             "id": job_id,
@@ -70,6 +72,24 @@ class Evaluator:
         self._begin(job_id)
         return body
 
+    def live(self, given: JobIn) -> dict[str, Any]:
+        """Evaluates rows or a data set at once; nothing is stored. Raises as `create` does."""
+        config, target = self._config(given.config), self._target(given.target)
+        if target.type not in _LIVE_TARGETS:
+            raise Invalid(
+                f"a live evaluation takes a target of type rows or dataset, not {target.type}: "
+                "create a job for it",
+                field="target.type",
+            )
+        config.check_with(target)
+        try:
+            found, lines = self._run.live(config, target)
+        except JobFailed as error:
+            return _live_answer("failed", str(error), dict.fromkeys(config.tasks, "failed"))
+        answer = _live_answer("completed", "", dict.fromkeys(config.tasks, "completed"))
+        result = {"id": clock.new_id(RESULT), "job": clock.new_id("eval"), "namespace": given.namespace}
+        return answer | {"result": result | found, "logs": {"evaluation": lines}}
+
     def record(self, job_id: str) -> Record:
         found = self._store.by_id(EVALUATION, job_id)
         if found is None:
@@ -78,6 +98,13 @@ class Evaluator:
 
     def listed(self) -> list[dict[str, Any]]:
         return [record.body for record in self._store.select(EVALUATION)]
+
+    def page(self, query: QueryParams) -> dict[str, Any]:
+        """The answer to a list call. `filter[config]` and `filter[target]` take a name or an id."""
+        named = {key: query[f"filter[{key}]"] for key in _EMBEDDED if f"filter[{key}]" in query}
+        found = [body for body in self.listed() if all(_refers(body[key], ref) for key, ref in named.items())]
+        rest = [(key, value) for key, value in query.multi_items() if key[7:-1] not in named]
+        return page_of(found, QueryParams(rest))
 
     def running(self) -> list[dict[str, Any]]:
         """One line a job that has not ended, for the state page."""
@@ -93,6 +120,11 @@ class Evaluator:
         if found is None:
             raise NotFound(self._no_results(job_id))
         return found.body
+
+    def log_archive(self, job_id: str) -> bytes:
+        """A zip with the job's log so far."""
+        self.record(job_id)
+        return self._run.log_archive(job_id)
 
     def archive(self, job_id: str) -> Path:
         """The zip with the rows' results. Raises NotFound until the job is complete."""
@@ -149,6 +181,16 @@ class Evaluator:
         return found.body
 
 
+def _live_answer(status: str, message: str, task_status: dict[str, str]) -> dict[str, Any]:
+    details = {"message": message, "task_status": task_status, "progress": None}
+    return {"status": status, "status_details": details, "result": None, "logs": {}}
+
+
+def _refers(entity: dict[str, Any], reference: str) -> bool:
+    """Is that the embedded entity of this name (``namespace/name`` or the name alone) or id?"""
+    return reference in (f"{entity['namespace']}/{entity['name']}", entity["name"], entity["id"])
+
+
 def _embedded(entity: ConfigIn | TargetIn, namespace: str, prefix: str, moment: str) -> dict[str, Any]:
     """The entity as a job shows it: with nulls, an id of its own, and no secrets."""
     body = entity.model_dump()
@@ -162,8 +204,9 @@ def _embedded(entity: ConfigIn | TargetIn, namespace: str, prefix: str, moment: 
 
 
 def job_router(evaluator: Evaluator) -> APIRouter:
-    """The calls on jobs."""
+    """The calls on jobs, and the live evaluation."""
     routes = APIRouter(prefix="/v1/evaluation")
+    routes.include_router(_output_router(evaluator))
 
     @routes.post("/jobs")
     def create(body: JobIn) -> dict[str, Any]:
@@ -171,7 +214,7 @@ def job_router(evaluator: Evaluator) -> APIRouter:
 
     @routes.get("/jobs")
     def find(request: Request) -> dict[str, Any]:
-        return page_of(evaluator.listed(), request.query_params)
+        return evaluator.page(request.query_params)
 
     @routes.get("/jobs/{job_id}")
     def retrieve(job_id: str) -> dict[str, Any]:
@@ -182,13 +225,9 @@ def job_router(evaluator: Evaluator) -> APIRouter:
         details: dict[str, Any] = evaluator.record(job_id).body["status_details"]
         return details
 
-    @routes.get("/jobs/{job_id}/results")
-    def results(job_id: str) -> dict[str, Any]:
-        return evaluator.results(job_id)
-
-    @routes.get("/jobs/{job_id}/download-results")
-    def download(job_id: str) -> FileResponse:
-        return FileResponse(evaluator.archive(job_id), media_type="application/zip", filename=f"{job_id}.zip")
+    @routes.post("/live")
+    def live(body: JobIn) -> dict[str, Any]:
+        return evaluator.live(body)
 
     @routes.post("/jobs/{job_id}/cancel")
     def cancel(job_id: str) -> dict[str, Any]:
@@ -197,6 +236,26 @@ def job_router(evaluator: Evaluator) -> APIRouter:
     @routes.delete("/jobs/{job_id}")
     def delete(job_id: str) -> dict[str, Any]:
         return evaluator.delete(job_id)
+
+    return routes
+
+
+def _output_router(evaluator: Evaluator) -> APIRouter:
+    """What a job has made: results, rows, log."""
+    routes = APIRouter()
+
+    @routes.get("/jobs/{job_id}/results")
+    def results(job_id: str) -> dict[str, Any]:
+        return evaluator.results(job_id)
+
+    @routes.get("/jobs/{job_id}/download-results")
+    def download(job_id: str) -> FileResponse:
+        return FileResponse(evaluator.archive(job_id), media_type="application/zip", filename=f"{job_id}.zip")
+
+    @routes.get("/jobs/{job_id}/logs")
+    def logs(job_id: str) -> Response:
+        named = {"Content-Disposition": f'attachment; filename="{job_id}-logs.zip"'}
+        return Response(evaluator.log_archive(job_id), media_type="application/zip", headers=named)
 
     return routes
 
