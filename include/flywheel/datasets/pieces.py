@@ -24,7 +24,6 @@ CACHED_BYTES = 24 * 1024 * 1024
 """Bytes of parts that are remembered; then all are forgotten and learnt anew."""
 
 _OVERHEAD_BYTES = 600
-_ABSENT = object()
 
 P = TypeVar("P")
 
@@ -102,15 +101,15 @@ def _piece(raw: bytes, *, parse_arguments: bool) -> Piece:
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or role not in ROLES or not isinstance(content, str | list | None):
         raise Invalid(Reason.BAD_MESSAGE)
-    calls = message.get("tool_calls", _ABSENT)
-    if content is None and role != "assistant" and not (calls is not _ABSENT and calls):
+    calls = message.get("tool_calls")
+    if content is None and role != "assistant" and not calls:
         raise Invalid(Reason.BAD_MESSAGE)
-    if calls is _ABSENT and role != "assistant":
+    if "tool_calls" not in message and role != "assistant":
         opening = ROW_BEGIN + raw if role in INSTRUCTIONS else b""
         return Piece(raw, canonical_digest(message), opening=opening)
     if role == "assistant" and content is None:
         message["content"] = ""
-    if calls is not _ABSENT and calls:
+    if calls:
         return _calling(message, calls, parse_arguments=parse_arguments)
     message.pop("tool_calls", None)
     return Piece(orjson.dumps(message), canonical_digest(message))

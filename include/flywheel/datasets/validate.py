@@ -91,7 +91,8 @@ class Validator:
         except Invalid as invalid:
             return invalid.reason
         except (orjson.JSONDecodeError, UnicodeDecodeError):
-            return Reason.NOT_JSON
+            # A line may be torn inside a character too.
+            return Reason.NOT_JSON if line.endswith(b"\n") else Reason.TORN
         except orjson.JSONEncodeError:
             return Reason.TOO_DEEP
 

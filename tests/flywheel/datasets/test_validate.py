@@ -83,6 +83,7 @@ def test_each_damage_has_its_reason(document, reason, damage):
 UNDECODABLE = [
     (b"", Reason.TORN),
     (b'{"timestamp": 17', Reason.TORN),
+    (b'{"timestamp": 17, "note": "caf\xc3', Reason.TORN),
     (b'{"timestamp": 17\n', Reason.NOT_JSON),
     (b"[1, 2]\n", Reason.NOT_OBJECT),
     (b'"text"\n', Reason.NOT_OBJECT),
