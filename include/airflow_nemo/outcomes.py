@@ -52,6 +52,16 @@ def overdue(kind: JobKind, job: str, timeout_seconds: float, last_seen: str) -> 
     )
 
 
+def missing(kind: JobKind, job: str, answer: str, last_seen: str | None) -> str:
+    """What to say of work that the service does not know, however often it is asked."""
+    before = f"; last seen: {last_seen}" if last_seen else ""
+    return (
+        f"The {kind.value} {job} does not exist{before}. {answer.rstrip('. ')}. "
+        "Somebody deleted it, or the connection leads to another NeMo now. "
+        "Clear the submit task to start it anew."
+    )
+
+
 def result_of(kind: JobKind, job: str, served_model: str | None, progress: JobProgress) -> str:
     """The plain string that the task returns.
 

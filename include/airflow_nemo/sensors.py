@@ -20,11 +20,15 @@ from include.airflow_nemo.outcomes import failure, given, result_of
 from include.airflow_nemo.polling import Polling, check_pauses
 from include.airflow_nemo.triggers import GRACE_SECONDS
 from include.airflow_nemo.watching import Watch
-from include.nemo.errors import NemoError
+from include.nemo.errors import NemoError, NotFound
 from include.nemo.jobs import JobKind
+from include.nemo.progress import JobProgress
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+MISSING_SECONDS = 5.0
+"""The longest pause between two looks of one poke at work that is not found."""
 
 
 class NemoJobSensor(BaseSensorOperator):
@@ -126,18 +130,31 @@ class NemoJobSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """One look. Raises JobFailed for work that ended badly, NemoError where waiting cannot help."""
-        try:
-            progress = look(self._hook(), self.kind, self.job, self.served_model)
-        except NemoError as error:
-            self._watch().bear(error)
-            return PokeReturnValue(is_done=False)
-        self._watch().see(progress)
-        if not progress.state.is_terminal:
+        progress = self._look()
+        if progress is None or not progress.state.is_terminal:
             return PokeReturnValue(is_done=False)
         if not progress.state.ok:
             raise JobFailed(failure(self.kind, self.job, progress))
         returned = result_of(self.kind, self.job, given(self.served_model), progress)
         return PokeReturnValue(is_done=True, xcom_value=returned)
+
+    def _look(self) -> JobProgress | None:
+        """What one look saw; None for an error that may pass.
+
+        With mode="reschedule" the next poke is another process, which knows nothing of this one: so a job
+        that is not found is looked for again at once, until it is found or believed to be gone.
+        """
+        while True:
+            try:
+                progress = look(self._hook(), self.kind, self.job, self.served_model)
+            except NemoError as error:
+                self._watch().bear(error)
+                if not (self.reschedule and isinstance(error, NotFound)):
+                    return None
+                time.sleep(min(self.poll_seconds, MISSING_SECONDS))
+            else:
+                self._watch().see(progress)
+                return progress
 
     def _defer(self) -> NoReturn:
         if not given(self.job):

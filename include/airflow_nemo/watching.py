@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from include.airflow_nemo.errors import JobFailed
-from include.airflow_nemo.outcomes import NO_RESOURCES, describe, lacks_resources, overdue
+from include.airflow_nemo.outcomes import NO_RESOURCES, describe, lacks_resources, missing, overdue
 from include.airflow_nemo.polling import Polling
 from include.nemo import JobProgress, JobState
 from include.nemo.errors import NemoError, NotFound, RateLimited, ServerError, UnexpectedAnswer
@@ -51,13 +51,13 @@ class Watch:
         return True
 
     def bear(self, error: NemoError) -> None:
-        """Take an error that may pass, or raise it."""
+        """Take an error that may pass, or raise it; JobFailed for work that nobody knows."""
         if isinstance(error, NotFound):
             self._missing += 1
-            may_pass = self._missing < MISSING_POLLS
-        else:
-            may_pass = error.transient or isinstance(error, UnexpectedAnswer)
-        if not may_pass:
+            if self._missing >= MISSING_POLLS:
+                last_seen = describe(self._seen) if self._seen else None
+                raise JobFailed(missing(self._kind, self._job, str(error), last_seen)) from error
+        elif not (error.transient or isinstance(error, UnexpectedAnswer)):
             raise error
         if str(error) != self._trouble:
             self._log.warning("Poll failed, trying again: %s", error)

@@ -12,7 +12,7 @@ One module per service: `entities`, `deployments`, `customizer`, `evaluator` (wi
 from __future__ import annotations
 
 from include.nemo.async_client import AsyncNemoClient
-from include.nemo.call import Call, Download, Listing
+from include.nemo.call import Call, Download, Listing, Stream
 from include.nemo.client import NemoClient
 from include.nemo.progress import JobProgress
 from include.nemo.retries import NO_RETRIES, RetryPolicy
@@ -32,5 +32,6 @@ __all__ = [
     "NemoUrls",
     "RetryPolicy",
     "Service",
+    "Stream",
     "Tls",
 ]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import httpx
 
-from include.nemo.call import Call, Download
+from include.nemo.call import Call, Download, Sent
 from include.nemo.errors import (
     Conflict,
     Forbidden,
@@ -65,7 +65,7 @@ class AnswerReader:
                 raise self._error(Unreadable, call, response.status_code, "the answer is empty") from error
             raise self.unexpected(call, error, response.status_code) from error
 
-    def check(self, call: Call[Any] | Download, response: httpx.Response) -> None:
+    def check(self, call: Sent, response: httpx.Response) -> None:
         """Raise the error of a status other than 2xx. A streamed response must have been read."""
         status = response.status_code
         if response.is_success:
@@ -78,7 +78,7 @@ class AnswerReader:
             error.retry_after_seconds = retry_after_seconds(response.headers)
         raise error
 
-    def transport_error(self, call: Call[Any] | Download, error: Exception) -> NemoError:
+    def transport_error(self, call: Sent, error: Exception) -> NemoError:
         """The error of a request that got no whole answer."""
         if isinstance(error, httpx.TooManyRedirects | httpx.DecodingError):
             return self._error(UnexpectedAnswer, call, None, f"{type(error).__name__}: {error}")
@@ -89,19 +89,21 @@ class AnswerReader:
         return unreachable
 
     def unreadable(
-        self, call: Call[Any] | Download, error: Exception, status: int | None = None, text: str = ""
+        self, call: Sent, error: Exception, status: int | None = None, text: str = ""
     ) -> NemoError:
         """The error of a body that is not JSON."""
         shown = f": {text[:120]!r}" if text else ""
         return self._error(Unreadable, call, status, f"the answer is not JSON ({error}){shown}")
 
+    def broken_off(self, call: Sent, words: str) -> NemoError:
+        """The error that a service names in the middle of its answer."""
+        return self._error(ServerError, call, None, words)
+
     def not_the_file(self, call: Download, status: int, head: str) -> NemoError:
         """The error of a download that is something else than the file asked for."""
         return self._error(Unreadable, call, status, f"the answer is not the file asked for: {head!r}")
 
-    def unexpected(
-        self, call: Call[Any] | Download, error: Exception, status: int | None = None
-    ) -> NemoError:
+    def unexpected(self, call: Sent, error: Exception, status: int | None = None) -> NemoError:
         """The error of a body that is JSON of another shape than the contract's."""
         detail = f"the answer does not fit the contract: {error}"
         return self._error(UnexpectedAnswer, call, status, detail)
@@ -109,7 +111,7 @@ class AnswerReader:
     def _error(
         self,
         kind: type[NemoError],
-        call: Call[Any] | Download,
+        call: Sent,
         status: int | None,
         detail: str,
         remedy: str = "",
@@ -156,10 +158,17 @@ def _detail_of(response: httpx.Response) -> str:
         body = response.json()
     except (ValueError, RecursionError):
         return " ".join(response.text.split())[:200]
-    detail = body.get("detail", body) if isinstance(body, dict) else body
+    detail = body.get("detail", _openai_words(body)) if isinstance(body, dict) else body
     if isinstance(detail, list):
         return "; ".join(_one_detail(entry) for entry in detail)
     return detail if isinstance(detail, str) else json.dumps(detail)
+
+
+def _openai_words(body: dict[str, Any]) -> Any:
+    """What NIMs say: a `message`, beside or below `error`; the whole body where there is none."""
+    error = body.get("error")
+    message = (error if isinstance(error, dict) else body).get("message")
+    return message if isinstance(message, str) else body
 
 
 def _one_detail(entry: object) -> str:

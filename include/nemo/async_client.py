@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +11,9 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from include.nemo.call import Call, Download, Listing
+from include.nemo.call import Call, Download, Listing, Stream
 from include.nemo.errors import Conflict, Invalid, NemoError, NotFound
+from include.nemo.events import EventReader
 from include.nemo.listing import Collector
 from include.nemo.retries import RetryPolicy
 from include.nemo.sender import CHUNK_BYTES, WIRE_ERRORS, Sender, part_of
@@ -80,6 +81,34 @@ class AsyncNemoClient(Sender):
     async def download(self, download: Download, target: Path) -> int:
         """Stream a file to `target`; returns its size in bytes. `target` is whole or absent."""
         return await self._with_retries(download, lambda: self._download_once(download, target))
+
+    async def stream(self, stream: Stream[T]) -> AsyncIterator[T]:
+        """The pieces of an answer as they come; see NemoClient.stream."""
+        events, limit = EventReader(stream, self._reader), self._limit(stream)
+        response = None
+        try:
+            async with asyncio.timeout(limit):
+                request = self._http.build_request(**self._request(stream))
+                response = await self._http.send(request, stream=True)
+                if not response.is_success:
+                    await response.aread()
+            self._reader.check(stream, response)
+            lines = response.aiter_lines()
+            while not events.done:
+                async with asyncio.timeout(limit):
+                    line = await anext(lines, None)
+                if line is None:
+                    break
+                for event in events.take(line):
+                    yield event
+            events.check_end()
+        except WIRE_ERRORS as error:
+            raise self._reader.transport_error(stream, error) from error
+        except TimeoutError as error:
+            raise self._reader.transport_error(stream, _too_late()) from error
+        finally:
+            if response is not None:
+                await response.aclose()
 
     async def _send_once(self, call: Call[T]) -> T:
         try:

@@ -50,6 +50,26 @@ class Download:
     is_whole: Callable[[Path], bool] = lambda _: True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream(Generic[T]):
+    """A POST whose answer comes in pieces, as server-sent events. `parse` is as in `Call`, for each piece.
+
+    `timeout_seconds` bounds the wait for the next piece.
+    """
+
+    service: Service
+    name: str
+    path: str
+    parse: Callable[[Any], T]
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    json: Any = None
+    timeout_seconds: float | None = None
+
+
+Sent = Call[Any] | Download | Stream[Any]
+"""Whatever a client sends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[ItemT]):
     """A paged list. `page(n)` is the call for page n (from 1); `keep` drops what a filter of the

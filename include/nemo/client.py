@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -11,9 +11,10 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from include.nemo.call import Call, Download, Listing
+from include.nemo.call import Call, Download, Listing, Stream
 from include.nemo.deadline import bind, within
 from include.nemo.errors import Conflict, Invalid, NemoError, NotFound
+from include.nemo.events import EventReader
 from include.nemo.listing import Collector
 from include.nemo.retries import RetryPolicy
 from include.nemo.sender import CHUNK_BYTES, WIRE_ERRORS, Sender, part_of
@@ -89,6 +90,34 @@ class NemoClient(Sender):
     def download(self, download: Download, target: Path) -> int:
         """Stream a file to `target`; returns its size in bytes. `target` is whole or absent."""
         return self._with_retries(download, lambda: self._download_once(download, target))
+
+    def stream(self, stream: Stream[T]) -> Iterator[T]:
+        """The pieces of an answer as they come; leaving the iterator closes the connection.
+
+        Raises a NemoError. Nothing is tried again: what came may have been used already.
+        """
+        events, limit = EventReader(stream, self._reader), self._limit(stream)
+        response = None
+        try:
+            with within(limit):
+                request = self._http.build_request(**self._request(stream))
+                response = self._http.send(request, stream=True)
+                if not response.is_success:
+                    response.read()
+            self._reader.check(stream, response)
+            lines = response.iter_lines()
+            while not events.done:
+                with within(limit):
+                    line = next(lines, None)
+                if line is None:
+                    break
+                yield from events.take(line)
+            events.check_end()
+        except WIRE_ERRORS as error:
+            raise self._reader.transport_error(stream, error) from error
+        finally:
+            if response is not None:
+                response.close()
 
     def _send_once(self, call: Call[T]) -> T:
         try:

@@ -8,12 +8,14 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from include.nemo.call import Call
+from include.nemo.call import Call, Stream
 from include.nemo.listing import rows
-from include.nemo.nim_models import ChatCompletion, Embeddings, ServedModel, TextCompletion
+from include.nemo.nim_models import ChatChunk, ChatCompletion, Embeddings, ServedModel, TextCompletion
 from include.nemo.urls import Service
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+_CHAT = "/v1/chat/completions"
 
 
 def list_models() -> Call[list[ServedModel]]:
@@ -41,12 +43,29 @@ def chat(
 
     Safe to repeat: a completion changes nothing at the server.
     """
-    body: dict[str, Any] = {"model": model, "messages": list(messages), **options}
-    if tools:
-        body["tools"] = list(tools)
-        if tool_choice is not None:
-            body["tool_choice"] = tool_choice
-    return _ask(ChatCompletion, f"ask {model}", "/v1/chat/completions", body, timeout_seconds)
+    body = _chat_body(model, messages, tools, tool_choice) | options
+    return _ask(ChatCompletion, f"ask {model}", _CHAT, body, timeout_seconds)
+
+
+def chat_stream(
+    *,
+    model: str,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    tool_choice: str | Mapping[str, Any] | None = None,
+    timeout_seconds: float = 120.0,
+    **options: Any,
+) -> Stream[ChatChunk]:
+    """POST /v1/chat/completions, streamed: `events.message_of` puts the chunks together. See `chat`."""
+    body = _chat_body(model, messages, tools, tool_choice) | options | {"stream": True}
+    return Stream(
+        service=Service.NIM_PROXY,
+        name=f"ask {model}, streamed",
+        path=_CHAT,
+        parse=ChatChunk.model_validate,
+        json=body,
+        timeout_seconds=timeout_seconds,
+    )
 
 
 def complete(
@@ -76,6 +95,21 @@ def embed(
         return [one.embedding for one in vectors]
 
     return replace(call, parse=parse)  # type: ignore[arg-type, return-value]
+
+
+def _chat_body(
+    model: str,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Mapping[str, Any]] | None,
+    tool_choice: str | Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """A tool choice without tools is refused by the services, so it goes with them."""
+    body: dict[str, Any] = {"model": model, "messages": list(messages)}
+    if tools:
+        body["tools"] = list(tools)
+        if tool_choice is not None:
+            body["tool_choice"] = tool_choice
+    return body
 
 
 def _ask(

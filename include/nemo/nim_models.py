@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from include.nemo.models import OrNothing, Wire
+from include.nemo.models import OrEmpty, OrNothing, Wire
 
 
 class ServedModel(Wire):
@@ -61,6 +61,46 @@ class ChatCompletion(Wire):
     id: str | None = None
     model: str | None = None
     choices: Annotated[list[ChatChoice], Field(min_length=1)]
+    usage: Usage | None = None
+
+
+class FunctionDelta(Wire):
+    """A piece of a call: the name comes first, then the arguments' JSON text bit by bit."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class ToolCallDelta(Wire):
+    """A piece of the call that stands at `index` (from 0)."""
+
+    index: int = 0
+    id: str | None = None
+    function: Annotated[FunctionDelta, OrEmpty] = Field(default_factory=FunctionDelta)
+
+
+class Delta(Wire):
+    """What a chunk adds to the message."""
+
+    role: str | None = None
+    content: str | None = None
+    tool_calls: Annotated[list[ToolCallDelta], OrNothing] = Field(default_factory=list)
+
+
+class ChunkChoice(Wire):
+    """A piece of one answer; `finish_reason` comes with the last."""
+
+    index: int | None = None
+    delta: Annotated[Delta, OrEmpty] = Field(default_factory=Delta)
+    finish_reason: str | None = None
+
+
+class ChatChunk(Wire):
+    """A piece of a streamed chat completion; without choices where it has the usage."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: Annotated[list[ChunkChoice], OrNothing] = Field(default_factory=list)
     usage: Usage | None = None
 
 

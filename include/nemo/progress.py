@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -37,7 +38,7 @@ def of_evaluation(job: EvaluationJob) -> JobProgress:
         return JobProgress(state=job.state, output=job.result)
     return JobProgress(
         state=job.state,
-        percentage=details.progress,
+        percentage=_finite(details.progress),
         reason=details.message,
         figures=_measured({"samples_processed": details.samples_processed}),
         output=job.result,
@@ -55,7 +56,7 @@ def of_customization(job: CustomizationJob) -> JobProgress:
     }
     return JobProgress(
         state=job.state,
-        percentage=details.percentage_done,
+        percentage=_finite(details.percentage_done),
         reason=_last_words(details),
         figures=_measured(figures),
         output=job.output_model,
@@ -67,6 +68,11 @@ def _last_words(status: CustomizationStatus) -> str | None:
         if words := ": ".join(part for part in (entry.message, entry.detail) if part):
             return words
     return None
+
+
+def _finite(percentage: float | None) -> float | None:
+    """NaN says nothing, and would look like news at every poll: it does not equal itself."""
+    return percentage if percentage is not None and math.isfinite(percentage) else None
 
 
 def _measured(figures: Mapping[str, float | None]) -> dict[str, float]:

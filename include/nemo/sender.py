@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from include.nemo.answers import AnswerReader
-from include.nemo.call import Call, Download
+from include.nemo.call import Call, Download, Sent, Stream
 from include.nemo.errors import NemoError
 from include.nemo.retries import RetryPolicy
 from include.nemo.tls import Tls, context_of
@@ -49,10 +49,10 @@ class Sender:
             "verify": context_of(tls),
         }
 
-    def _limit(self, call: Call[Any] | Download) -> float:
+    def _limit(self, call: Sent) -> float:
         return call.timeout_seconds or self._timeout_seconds
 
-    def _request(self, call: Call[Any] | Download) -> dict[str, Any]:
+    def _request(self, call: Sent) -> dict[str, Any]:
         limit = self._limit(call)
         request: dict[str, Any] = {
             "method": "GET",
@@ -63,6 +63,8 @@ class Sender:
         }
         if isinstance(call, Download):
             return request | {"headers": {"Accept": "*/*"}}
+        if isinstance(call, Stream):
+            return request | {"method": "POST", "json": call.json, "headers": {"Accept": "text/event-stream"}}
         if call.json is not None:
             request["json"] = call.json
         if call.form is not None:

@@ -65,6 +65,23 @@ def test_a_state_is_text_in_a_document() -> None:
     assert type(dumped["status"]) is str
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_whole_number_that_is_none_is_named(number: float) -> None:
+    with pytest.raises(ValidationError, match=r"epochs_completed\n\s+Input should be a finite number"):
+        models.CustomizationStatus.model_validate({"epochs_completed": number, "train_loss": number})
+
+
+def test_a_percentage_that_is_no_number_is_none() -> None:
+    """Two NaN are never equal: each poll would look like news."""
+    nan = float("nan")
+    job = {"id": "cust-1", "status": "running", "status_details": {"percentage_done": nan, "train_loss": nan}}
+    seen = of_customization(models.CustomizationJob.model_validate(job))
+    assert seen.percentage is None
+    assert math.isnan(seen.figures["train_loss"])
+    job = {"id": "eval-1", "status": "running", "status_details": {"progress": nan}}
+    assert of_evaluation(models.EvaluationJob.model_validate(job)).percentage is None
+
+
 def test_an_aggregate_of_nothing_is_nan() -> None:
     scores = {"function_name_accuracy": {"value": float("nan"), "stats": {"count": 0, "mean": None}}}
     body = {"tasks": {"t": {"metrics": {"tool-calling-accuracy": {"scores": scores}}, "data": None}}}

@@ -1,7 +1,8 @@
 """One installation for the whole suite: the one that NEMO_URL names, else the stand-in as a process.
 
-NEMO_URL (DATA_STORE_URL and NIM_URL beside it, NEMO_TOKEN, NEMO_MODEL, NEMO_CUSTOMIZATION_CONFIG where the
-defaults do not fit) makes the suite run against a real one, in a namespace of its own that it clears again.
+NEMO_URL (DATA_STORE_URL and NIM_URL beside it; NEMO_TOKEN, NEMO_MODEL, NEMO_CUSTOMIZATION_CONFIG where the
+defaults do not fit; NEMO_EMBEDDING_MODEL where there is a GPU for one) makes the suite run against a real
+one, in a namespace of its own that it clears again.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from contract_stand_in import StandIn  # noqa: E402
 from include.nemo import NemoUrls  # noqa: E402
 
 MODEL = "meta/llama-3.2-1b-instruct"
+EMBEDDING_MODEL = "nvidia/llama-3.2-nv-embedqa-1b-v2"
 END = ("completed", "failed", "cancelled")
 _POLL_SECONDS = {True: 10.0, False: 0.05}
 
@@ -43,11 +45,12 @@ def installation(
     config = os.environ.get("NEMO_CUSTOMIZATION_CONFIG", f"{model}@v1.0.0+A100")
     if base := os.environ.get("NEMO_URL"):
         urls = NemoUrls(base, os.environ["DATA_STORE_URL"], os.environ["NIM_URL"])
-        yield Installation(urls, os.environ.get("NEMO_TOKEN"), True, model, config, 3600.0)
+        embedding_model = os.environ.get("NEMO_EMBEDDING_MODEL")
+        yield Installation(urls, os.environ.get("NEMO_TOKEN"), True, model, config, embedding_model, 3600.0)
         return
     with StandIn(tmp_path_factory.mktemp("contract"), free_port(), "--gpus", "16") as stand_in:
         urls = NemoUrls(stand_in.url, stand_in.url, f"{stand_in.url}/nim")
-        yield Installation(urls, None, False, model, config, 30.0)
+        yield Installation(urls, None, False, model, config, EMBEDDING_MODEL, 30.0)
 
 
 @pytest.fixture(scope="module", params=[Ours, Official], ids=["ours", "sdk"])
@@ -78,6 +81,13 @@ def namespace(face: Face, installation: Installation) -> Iterator[str]:
     headers = {"Authorization": f"Bearer {installation.token}"} if installation.token else {}
     for url in (f"{urls.base_url}/v1/namespaces", f"{urls.data_store_url}/v1/datastore/namespaces"):
         httpx.delete(f"{url}/{name}", headers=headers)
+
+
+@pytest.fixture(scope="session")
+def stand_in_only() -> None:
+    """Skips what starts, kills or measures a server of its own where a real one is given."""
+    if os.environ.get("NEMO_URL"):
+        pytest.skip("it starts a stand-in of its own, and NEMO_URL names a real installation")
 
 
 @pytest.fixture(scope="session")

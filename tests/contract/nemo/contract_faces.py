@@ -32,13 +32,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Installation:
-    """Where the services are, and what a test may ask of them. `config` is a customization's."""
+    """Where the services are, and what a test may ask of them. `config` is a customization's.
+
+    `embedding_model`: one to deploy and ask; None where there is no GPU for it.
+    """
 
     urls: NemoUrls
     token: str | None
     real: bool
     model: str
     config: str
+    embedding_model: str | None
     patience_seconds: float
 
 
@@ -62,6 +66,10 @@ class Face(Protocol):
     def deployment(self, namespace: str, name: str) -> Any: ...
     def undeploy(self, namespace: str, name: str) -> None: ...
     def served(self) -> list[str]: ...
+    def complete(self, body: dict[str, Any]) -> Any: ...
+    def embed(self, model: str, texts: list[str], input_type: str) -> list[list[float]]: ...
+    def chat(self, body: dict[str, Any]) -> Any: ...
+    def chat_stream(self, body: dict[str, Any]) -> Iterator[Any]: ...
     def customize(self, body: dict[str, Any]) -> Any: ...
     def customization(self, job: str) -> Any: ...
     def customization_status(self, job: str) -> Any: ...
@@ -91,6 +99,12 @@ def _refusals() -> Iterator[None]:
     except (HfHubHTTPError, httpx.HTTPStatusError) as error:
         status = 0 if error.response is None else error.response.status_code
         raise Refused(status, str(error)) from error
+
+
+def _pieces(begin: Callable[[], Any]) -> Iterator[Any]:
+    """A stream, whose refusal may come with its first piece."""
+    with _refusals():
+        yield from begin()
 
 
 class _Calls:
@@ -124,12 +138,18 @@ class Ours(_Calls):
         self.create_store_namespace = lambda namespace: send(datastore.create_namespace(namespace))
         self.create_repo = self._store.ensure_repo
         self.upload = self._store.upload_file
-        self.files = self._store.list_files
+        self.files = lambda repo: _visible(self._store.list_files(repo))
         self.delete_repo = self._store.delete_repo
         self.deploy = lambda namespace, name, config: send(deployments.create(namespace, name, config=config))
         self.deployment = lambda namespace, name: send(deployments.get(namespace, name))
         self.undeploy = lambda namespace, name: send(deployments.delete(namespace, name))
         self.served = lambda: [model.id for model in send(nim.list_models())]
+        self.complete = lambda body: send(nim.complete(**body))
+        self.chat = lambda body: send(nim.chat(**body))
+        self.chat_stream = lambda body: _pieces(lambda: self._nemo.stream(nim.chat_stream(**body)))
+        self.embed = lambda model, texts, input_type: send(
+            nim.embed(model=model, texts=texts, input_type=input_type)
+        )
         self.customization = lambda job: send(customizer.get_job(job))
         self.customization_status = lambda job: send(customizer.get_status(job))
         self.customization_logs = lambda job: send(customizer.get_container_logs(job))
@@ -184,7 +204,7 @@ class Official(_Calls):
         self.model = lambda namespace, name: sdk.models.retrieve(name, namespace=namespace)
         self.delete_model = lambda namespace, name: sdk.models.delete(name, namespace=namespace)
         self.create_repo = lambda repo: self._hub.create_repo(repo, repo_type="dataset", exist_ok=True)
-        self.files = lambda repo: self._hub.list_repo_files(repo, repo_type="dataset")
+        self.files = lambda repo: _visible(self._hub.list_repo_files(repo, repo_type="dataset"))
         self.delete_repo = lambda repo: self._hub.delete_repo(repo, repo_type="dataset", missing_ok=True)
         deployed = sdk.deployment.model_deployments
         self.deploy = lambda namespace, name, config: deployed.create(
@@ -193,6 +213,9 @@ class Official(_Calls):
         self.deployment = lambda namespace, name: deployed.retrieve(name, namespace=namespace)
         self.undeploy = lambda namespace, name: deployed.delete(name, namespace=namespace)
         self.served = lambda: [model.id for model in sdk.inference.models.list().data or []]
+        self.complete = self._create(sdk.completions.create)
+        self.chat = self._create(sdk.chat.completions.create)
+        self.chat_stream = lambda body: _pieces(lambda: sdk.chat.completions.create(**body, stream=True))
         self.customization = sdk.customization.jobs.retrieve
         self.customization_status = sdk.customization.jobs.status
         self.customization_logs = sdk.customization.jobs.container_logs
@@ -226,6 +249,12 @@ class Official(_Calls):
         local = self._hub.hf_hub_download(repo, file, repo_type="dataset", cache_dir=folder / "hub")
         return Path(local).read_bytes()
 
+    def embed(self, model: str, texts: list[str], input_type: str) -> list[list[float]]:
+        answer = self._sdk.embeddings.create(
+            model=model, input=texts, input_type=input_type, encoding_format="float"
+        )
+        return [row.embedding for row in answer.data]
+
     def customizations(self, namespace: str, project: str, fields: dict[str, str]) -> list[Any]:
         wanted = {"namespace": namespace, "project": project}
         return _with(fields, self._sdk.customization.jobs.list(filter=wanted))
@@ -237,6 +266,11 @@ class Official(_Calls):
     def download_results(self, job: str, folder: Path) -> bytes:
         self._sdk.evaluation.jobs.download_results(job).write_to_file(folder / "results.zip")
         return (folder / "results.zip").read_bytes()
+
+
+def _visible(files: list[str]) -> list[str]:
+    """Without `.gitattributes` and its like, which a store may add by itself."""
+    return [file for file in files if not file.startswith(".")]
 
 
 def _with(fields: dict[str, str], jobs: Any) -> list[Any]:

@@ -1,12 +1,14 @@
 """Drives a Data Store through whatever `huggingface_hub` can be imported, and prints its version.
 
-Arguments: the endpoint, the repository, a folder for its files, and the bytes of the large file (0 for none).
+Arguments: the endpoint, the repository, a folder for its files, the bytes of the large file (0 for none), and
+"lfs" where it must have gone up apart from its commit. STORE_TOKEN is the token, where one is asked for.
 Run as a program, so that each version has an interpreter of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError, 
 
 SMALL = "training/small.jsonl"
 LARGE = "training/large.jsonl"
+TOKEN = os.environ.get("STORE_TOKEN") or False
 
 
 def sha256(path: str | Path) -> str:
@@ -32,16 +35,21 @@ def write(path: Path, size_bytes: int) -> Path:
     return path
 
 
-def uploads(api: HfApi, repo: str, sources: dict[str, Path]) -> None:
+def visible(api: HfApi, repo: str) -> list[str]:
+    """Without `.gitattributes` and its like, which a store may add by itself."""
+    return [path for path in api.list_repo_files(repo, repo_type="dataset") if not path.startswith(".")]
+
+
+def uploads(api: HfApi, repo: str, sources: dict[str, Path], transfer: str) -> None:
     url = api.create_repo(repo, repo_type="dataset")
     assert str(api.create_repo(repo, repo_type="dataset", exist_ok=True)) == str(url)
-    assert api.list_repo_files(repo, repo_type="dataset") == []
+    assert visible(api, repo) == []
     for path, source in sources.items():
         done = api.upload_file(path_or_fileobj=source, path_in_repo=path, repo_id=repo, repo_type="dataset")
         assert done.oid == api.dataset_info(repo).sha
-    assert api.list_repo_files(repo, repo_type="dataset") == sorted(sources)
+    assert visible(api, repo) == sorted(sources)
 
-    large = [path for path in sources if path == LARGE]
+    large = [path for path in sources if path == LARGE and transfer == "lfs"]
     assert all(entry.lfs for entry in api.get_paths_info(repo, large, repo_type="dataset"))
 
 
@@ -51,12 +59,12 @@ def downloads(api: HfApi, repo: str, sources: dict[str, Path], folder: Path) -> 
         assert sha256(local) == sha256(source)
     endpoint = api.endpoint
     whole = snapshot_download(
-        repo, repo_type="dataset", endpoint=endpoint, token=False, cache_dir=folder / "snapshot"
+        repo, repo_type="dataset", endpoint=endpoint, token=TOKEN, cache_dir=folder / "snapshot"
     )
     assert {path: sha256(Path(whole) / path) for path in sources} == {
         path: sha256(source) for path, source in sources.items()
     }
-    files = HfFileSystem(endpoint=endpoint, token=False)
+    files = HfFileSystem(endpoint=endpoint, token=TOKEN)
     assert files.glob(f"hf://datasets/{repo}/**/*.jsonl") == [
         f"datasets/{repo}/{path}" for path in sorted(sources)
     ]
@@ -67,7 +75,7 @@ def downloads(api: HfApi, repo: str, sources: dict[str, Path], folder: Path) -> 
 def deletions(api: HfApi, repo: str, sources: dict[str, Path], folder: Path) -> None:
     before = api.dataset_info(repo).sha
     api.delete_file(SMALL, repo, repo_type="dataset")
-    assert api.list_repo_files(repo, repo_type="dataset") == sorted(set(sources) - {SMALL})
+    assert visible(api, repo) == sorted(set(sources) - {SMALL})
     for error, call in (
         (EntryNotFoundError, lambda: api.hf_hub_download(repo, SMALL, repo_type="dataset")),
         (RevisionNotFoundError, lambda: api.dataset_info(repo, revision="nothing")),
@@ -86,13 +94,13 @@ def deletions(api: HfApi, repo: str, sources: dict[str, Path], folder: Path) -> 
 
 
 def main() -> None:
-    endpoint, repo, place, large_bytes = sys.argv[1:]
+    endpoint, repo, place, large_bytes, transfer = sys.argv[1:]
     folder = Path(place)
     sources = {SMALL: write(folder / "small", 1)}
     if int(large_bytes):
         sources[LARGE] = write(folder / "large", int(large_bytes))
-    api = HfApi(endpoint=endpoint, token=False)
-    uploads(api, repo, sources)
+    api = HfApi(endpoint=endpoint, token=TOKEN)
+    uploads(api, repo, sources, transfer)
     downloads(api, repo, sources, folder)
     deletions(api, repo, sources, folder)
     sys.stdout.write(huggingface_hub.__version__)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import travel_desk
-from contract_faces import Face, Installation
+from contract_faces import Face, Installation, Refused
 from flywheel_client import evaluation_config
 
 from include.nemo import customizer, evaluator
@@ -43,6 +43,8 @@ def customization_body(at: Installation, namespace: str, epochs: int = 2) -> dic
             "epochs": epochs,
             "batch_size": 16,
             "learning_rate": 1e-4,
+            # So few steps are never logged where each tenth is, and then there is no training loss.
+            "log_every_n_steps": 1,
             "lora": {"adapter_dim": 32},
         },
         "output_model": f"{namespace}/trained",
@@ -205,7 +207,13 @@ def test_evaluations_are_found_by_project_and_fields(face: Face, namespace: str,
 def test_an_evaluation_without_results_says_so(
     face: Face, namespace: str, data: None, until: Any, refused: Any, tmp_path: Path
 ) -> None:
-    job = face.evaluate(evaluation_body(namespace, "meta/nobody", stage="nobody"))
+    try:
+        job = face.evaluate(evaluation_body(namespace, "meta/nobody", stage="nobody"))
+    except Refused as error:
+        # A service may know at once that there is no such model.
+        if error.status not in (400, 404, 422):
+            raise
+        return
     ended = until(lambda: face.evaluation(job.id), lambda found: found.status in END)
     assert ended.status == "failed"
     with refused(400, 404, 409):

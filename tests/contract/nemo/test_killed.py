@@ -32,6 +32,7 @@ from include.nemo.errors import NotFound, Unreachable
 MIB = 1024 * 1024
 LARGE_BYTES = 24 * MIB
 REPO = "flywheel/killed"
+pytestmark = pytest.mark.usefixtures("stand_in_only")
 
 
 @pytest.fixture

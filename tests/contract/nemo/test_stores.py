@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,22 @@ def test_pages_count_from_one_and_end_empty(wire: httpx.Client, namespace: str, 
     assert page(1)["object"] == "list"
     pagination = {"page": 2, "page_size": 2, "current_page_size": 1, "total_pages": 2, "total_results": 3}
     assert page(2)["pagination"] == pagination
+
+
+def test_a_list_is_searched_by_part_of_a_name_and_by_dates(
+    wire: httpx.Client, namespace: str, three: list[str]
+) -> None:
+    def found(**search: str) -> list[str]:
+        query = {f"search[{key.replace('__', '][')}]": value for key, value in search.items()}
+        answer = wire.get("/v1/datasets", params=query | {"filter[namespace]": namespace})
+        assert answer.status_code == 200, answer.text
+        return sorted(row["name"] for row in answer.json()["data"])
+
+    yesterday, tomorrow = (f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}" for days in (-1, 1))
+    assert set(three) <= set(found(name="d"))
+    assert found(name="1") == three[1:2]
+    assert set(three) <= set(found(created_at__start=yesterday, created_at__end=tomorrow))
+    assert found(created_at__start=tomorrow) == found(created_at__end=yesterday) == []
 
 
 @pytest.mark.parametrize(

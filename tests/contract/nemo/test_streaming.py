@@ -17,6 +17,7 @@ from include.nemo import NemoClient, NemoUrls, datastore
 MIB = 1024 * 1024
 ALLOWED_BYTES = 24 * MIB
 REPO = "large/files"
+pytestmark = pytest.mark.usefixtures("stand_in_only")
 
 
 @pytest.mark.parametrize(
