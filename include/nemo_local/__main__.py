@@ -9,11 +9,13 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import get_args
 
 import uvicorn
 from pydantic import ValidationError
 
 from include.nemo_local.app import create_app
+from include.nemo_local.engines import EngineMissing, EngineName
 from include.nemo_local.errors import FolderInUse
 from include.nemo_local.settings import Settings
 
@@ -30,7 +32,7 @@ def main() -> None:
     host, port = given.pop("host"), given.pop("port")
     try:
         app = create_app(Settings(**given))
-    except (ValidationError, FolderInUse) as error:
+    except (ValidationError, FolderInUse, EngineMissing) as error:
         sys.exit(f"nemo_local: {error}")
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_SECONDS
@@ -60,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8700, help="0 takes a free one")
     parser.add_argument("--data-dir", type=Path, required=True, help="folder of all state")
+    parser.add_argument(
+        "--engine",
+        choices=get_args(EngineName),
+        default=defaults["engine"],
+        help="kind of the models; neural needs the extra of that name",
+    )
     parser.add_argument("--gpus", type=int, default=defaults["gpus"])
     for name in ("deploy", "evaluation", "training", "adapter_listing"):
         option = f"--{name.replace('_', '-')}-seconds"

@@ -32,13 +32,17 @@ class Completion:
 
 
 def chat_completion(request: dict[str, Any], message: dict[str, Any], ms_per_token: float) -> Completion:
-    """A chat completion around an assistant message; its text ends at `stop` and at `max_tokens`."""
+    """A chat completion around an assistant message; its text ends at `stop` and at `max_tokens`.
+
+    A message that its model could not end says so in `finish_reason`.
+    """
     digest = digest_of(request)
     calls = [
         _with_wire_form(call, f"{digest}{index}")
         for index, call in enumerate(message.get("tool_calls") or [])
     ]
     text, reason = _cut(_utf8(message.get("content") or ""), request)
+    reason = message.get("finish_reason") or reason
     answer: dict[str, Any] = {"role": "assistant", "content": text}
     if calls:
         answer["tool_calls"] = calls

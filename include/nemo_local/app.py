@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from include.nemo_local import catalogue
 from include.nemo_local.behaviours import Behaviours
 from include.nemo_local.blobs import Blobs
+from include.nemo_local.engines import Engine, make_engine
 from include.nemo_local.errors import ApiError
 from include.nemo_local.faults import FaultMiddleware, Faults
 from include.nemo_local.gpus import GpuPool
@@ -27,11 +28,13 @@ from include.nemo_local.services import (
     entities,
     evaluator,
     local,
+    not_offered,
     page,
     proxy,
 )
 from include.nemo_local.services.customizer import Customizer
 from include.nemo_local.services.deployment import Deployments
+from include.nemo_local.services.embedding_training import WithEmbeddings
 from include.nemo_local.services.evaluation_run import EvaluationRun
 from include.nemo_local.services.evaluator import Evaluator
 from include.nemo_local.services.training import Training
@@ -47,6 +50,7 @@ class _Services:
     """Everything that the routers call, over one store."""
 
     store: Store
+    engine: Engine
     threads: JobThreads
     faults: Faults
     behaviours: Behaviours
@@ -61,15 +65,16 @@ class _Services:
 def create_app(settings: Settings) -> FastAPI:
     """Builds the server over the state in ``settings.data_dir``; jobs found there go on when it starts.
 
-    Raises FolderInUse when another server works on that folder.
+    Raises FolderInUse when another server works on that folder, EngineMissing without the engine's libraries.
     """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     services = _services(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.customizer.resume()
         services.evaluator.resume()
-        log.info("%s", local.DETAIL)
+        log.info("%s; engine %s: %s", local.DETAIL, services.engine.name, services.engine.detail)
         yield
         services.threads.stop(_STOP_SECONDS)
         services.store.close()
@@ -85,19 +90,16 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _services(settings: Settings) -> _Services:
     data = settings.data_dir
-    data.mkdir(parents=True, exist_ok=True)
+    engine = make_engine(settings.engine, data)
     store = Store(data / "state.sqlite")
     catalogue.install(store)
     behaviours, threads, gpus = Behaviours(store), JobThreads(), GpuPool(store, settings.gpus)
     repositories = Repositories(store, Blobs(data / "blobs"))
     configs = entities.Entities(store, deployment.CONFIGS)
     deployments = Deployments(store, gpus, behaviours, configs, deploy_seconds=settings.deploy_seconds)
-    served = ServedModels(store, deployments)
+    served = ServedModels(store, deployments, engine)
     training = Training(
-        store,
-        gpus,
-        repositories,
-        behaviours,
+        *(store, WithEmbeddings(engine), gpus, repositories, behaviours),
         adapters_dir=data / "adapters",
         training_seconds=settings.training_seconds,
         listing_seconds=settings.adapter_listing_seconds,
@@ -112,6 +114,7 @@ def _services(settings: Settings) -> _Services:
     )
     return _Services(
         store=store,
+        engine=engine,
         threads=threads,
         faults=Faults(),
         behaviours=behaviours,
@@ -140,7 +143,7 @@ def _entity_routers(store: Store) -> Iterator[APIRouter]:
 
 
 def _service_routers(services: _Services) -> Iterator[APIRouter]:
-    yield local.health_router()
+    yield local.health_router(services.engine.name)
     yield local.fault_router(services.faults, services.behaviours, services.deployments)
     yield local.state_router(services.gpus, services.deployments, services.customizer, services.evaluator)
     yield page.router(
@@ -156,6 +159,7 @@ def _service_routers(services: _Services) -> Iterator[APIRouter]:
     yield evaluator.job_router(services.evaluator)
     yield evaluator.result_router(services.store)
     yield proxy.router(services.served)
+    yield not_offered.router()
 
 
 async def _answer_error(_: Request, error: Exception) -> JSONResponse:

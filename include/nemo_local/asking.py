@@ -51,6 +51,8 @@ class Served(Protocol):
 
     def complete(self, request: dict[str, Any]) -> Any: ...
 
+    def complete_text(self, request: dict[str, Any]) -> Any: ...
+
     def embed(self, model: str, texts: list[str], input_type: InputType) -> list[list[float]]: ...
 
 
@@ -90,12 +92,15 @@ class Asking:
         return lambda texts, input_type: self._served.embed(model, texts, input_type)
 
     def _served_answer(self, model: str, request: dict[str, Any]) -> dict[str, Any]:
-        message: dict[str, Any] = self._served.complete(_as_chat(request) | {"model": model}).message
+        request = request | {"model": model}
+        if _is_bare(request):
+            answer = self._served.complete_text(request).response
+            return {"content": answer["choices"][0]["text"]}
+        message: dict[str, Any] = self._served.complete(request).message
         return message
 
     def _endpoint_answer(self, api: Api, request: dict[str, Any]) -> dict[str, Any]:
-        bare = "prompt" in request and "messages" not in request
-        address = _address(api.url, "/completions" if bare else "/chat/completions")
+        address = _address(api.url, "/completions" if _is_bare(request) else "/chat/completions")
         if address.endswith("/chat/completions"):
             request = _as_chat(request)
         answer = self._post(api, address, request | {"model": api.model_id})
@@ -137,9 +142,14 @@ class Asking:
             return self._client
 
 
+def _is_bare(request: dict[str, Any]) -> bool:
+    """Is it a completion: a prompt without a conversation around it?"""
+    return "prompt" in request and "messages" not in request
+
+
 def _as_chat(request: dict[str, Any]) -> dict[str, Any]:
-    """A prompt is one message of the user."""
-    if "messages" in request or "prompt" not in request:
+    """For an address that takes chats only: a prompt is one message of the user."""
+    if not _is_bare(request):
         return request
     rest = {key: value for key, value in request.items() if key != "prompt"}
     return rest | {"messages": [{"role": "user", "content": str(request["prompt"])}]}

@@ -1,17 +1,17 @@
-"""Jobs that hang or fail on request, for tests of the clients."""
+"""Jobs that hang, fail or take their time on request, for tests of the clients."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from include.nemo_local import clock
 from include.nemo_local.store import Record, Store
 
 
 class Behaviour(BaseModel):
-    """Makes jobs on a model hang (``hold``) or fail with a reason (``fail``)."""
+    """Makes jobs on a model hang (``hold``), fail (``fail``: why), or last (``seconds``, at least)."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
@@ -19,11 +19,12 @@ class Behaviour(BaseModel):
     model_contains: str = ""
     hold: bool = False
     fail: str | None = None
+    seconds: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _one_effect(self) -> Behaviour:
-        if self.hold == (self.fail is not None):
-            raise ValueError('give either "hold": true or "fail": "<reason>"')
+        if [self.hold, self.fail is not None, self.seconds is not None].count(True) != 1:
+            raise ValueError('give one of "hold": true, "fail": "<reason>" and "seconds": <number>')
         return self
 
 
@@ -50,8 +51,21 @@ class Behaviours:
             early = until is None or record.hidden["since"] < until
             if (
                 early
+                and behaviour.seconds is None
                 and behaviour.kind == kind
                 and any(behaviour.model_contains in model for model in models)
             ):
                 return behaviour
         return None
+
+    def seconds(self, kind: str, *models: str, default: float) -> float:
+        """How long a job on these models lasts at least; ``default`` where no behaviour says."""
+        for record in self._store.select("behaviour"):
+            behaviour = Behaviour.model_validate(record.body)
+            if (
+                behaviour.seconds is not None
+                and behaviour.kind == kind
+                and any(behaviour.model_contains in model for model in models)
+            ):
+                return behaviour.seconds
+        return default

@@ -1,4 +1,4 @@
-"""Facts about models: the preinstalled targets, their configurations (LoRA on 80 GB GPUs), contexts."""
+"""Facts about models: the preinstalled targets, their configurations (for 80 GB GPUs), contexts."""
 
 from __future__ import annotations
 
@@ -34,20 +34,70 @@ def context_tokens(model: str) -> int:
 
 @dataclass(frozen=True)
 class TargetSpec:
-    """A model that can be customized; ``lora_gpus`` are the 80 GB GPUs of one LoRA training."""
+    """A model that can be customized; ``gpus`` are the 80 GB GPUs of one training.
+
+    ``target`` and ``config`` are names in the model's namespace.
+    """
 
     base_model: str
-    version: str
+    target: str
+    config: str
     parameters: int
-    lora_gpus: int
+    gpus: int
+    finetuning_type: str = "lora"
+    max_seq_length: int = _MAX_SEQ_LENGTH
 
+
+def _chat(base_model: str, parameters: int, gpus: int) -> TargetSpec:
+    name = base_model.partition("/")[2]
+    return TargetSpec(base_model, f"{name}@2.0", f"{name}@{_CONFIG_VERSION}", parameters, gpus)
+
+
+# Their targets are called otherwise than the NIMs. base_model is the NIM's name, as whoever installs NeMo has
+# to set it: what is trained is served by the NIM of that name.
+_NEMOTRONS = (
+    TargetSpec(
+        "nvidia/llama-3.1-nemotron-nano-8b-v1",
+        "nemotron-nano-llama-3.1-8b@1.0",
+        f"nemotron-nano-llama-3.1-8b@{_CONFIG_VERSION}",
+        8_000_000_000,
+        1,
+    ),
+    TargetSpec(
+        "nvidia/llama-3.3-nemotron-super-49b-v1",
+        "nemotron-super-llama-3.3-49b@1.0",
+        f"nemotron-super-llama-3.3-49b@{_CONFIG_VERSION}",
+        49_000_000_000,
+        4,
+    ),
+    TargetSpec(
+        "nvidia/llama-3.3-nemotron-super-49b-v1.5",
+        "nemotron-super-llama-3.3-49b@1.5",
+        "nemotron-super-llama-3.3-49b@v1.5.0+A100",
+        49_000_000_000,
+        4,
+    ),
+)
 
 TARGETS = (
-    TargetSpec("meta/llama-3.2-1b-instruct", "2.0", 1_000_000_000, 1),
-    TargetSpec("meta/llama-3.2-3b-instruct", "2.0", 3_000_000_000, 1),
-    TargetSpec("meta/llama-3.1-8b-instruct", "2.0", 8_000_000_000, 1),
-    TargetSpec("meta/llama-3.1-70b-instruct", "2.0", 70_000_000_000, 4),
-    TargetSpec("meta/llama-3.3-70b-instruct", "2.0", 70_000_000_000, 4),
+    _chat("meta/llama-3.2-1b-instruct", 1_000_000_000, 1),
+    _chat("meta/llama-3.2-3b-instruct", 3_000_000_000, 1),
+    _chat("meta/llama-3.1-8b-instruct", 8_000_000_000, 1),
+    _chat("meta/llama-3.1-70b-instruct", 70_000_000_000, 4),
+    _chat("meta/llama-3.3-70b-instruct", 70_000_000_000, 4),
+    _chat("meta/llama3-70b-instruct", 70_000_000_000, 4),
+    _chat("meta/llama-3.2-1b", 1_000_000_000, 1),
+    TargetSpec("microsoft/phi-4", "phi-4@1.0", f"phi-4@{_CONFIG_VERSION}", 14_659_507_200, 1),
+    *_NEMOTRONS,
+    TargetSpec(
+        "nvidia/llama-3.2-nv-embedqa-1b-v2",
+        "llama-3.2-nv-embedqa-1b@v2",
+        "llama-3.2-nv-embedqa-1b@v2+A100",
+        1_236_000_000,
+        1,
+        "all_weights",
+        2048,
+    ),
 )
 
 
@@ -63,7 +113,7 @@ def install(store: Store) -> None:
 def _records() -> Iterator[Record]:
     for spec in TARGETS:
         namespace, _, model = spec.base_model.partition("/")
-        target = _entity("customization-target", namespace, f"{model}@{spec.version}") | {
+        target = _entity("customization-target", namespace, spec.target) | {
             "base_model": spec.base_model,
             "enabled": True,
             "model_path": f"{model}_2_0",
@@ -72,21 +122,21 @@ def _records() -> Iterator[Record]:
             "status": "ready",
         }
         yield Record(TARGET, target["id"], namespace, target["name"], target)
-        config = _entity("cust-config", namespace, f"{model}@{_CONFIG_VERSION}") | {
+        config = _entity("cust-config", namespace, spec.config) | {
             "target": target,
-            "max_seq_length": _MAX_SEQ_LENGTH,
+            "max_seq_length": spec.max_seq_length,
             "training_precision": "bf16-mixed",
             "prompt_template": "{prompt} {completion}",
-            "training_options": [lora_option(spec.lora_gpus)],
+            "training_options": [training_option(spec.finetuning_type, spec.gpus)],
         }
         yield Record(CONFIG, config["id"], namespace, config["name"], config)
 
 
-def lora_option(gpus: int) -> dict[str, Any]:
+def training_option(finetuning_type: str, gpus: int) -> dict[str, Any]:
     """The training option of a default configuration."""
     return {
         "training_type": "sft",
-        "finetuning_type": "lora",
+        "finetuning_type": finetuning_type,
         "num_gpus": gpus,
         "num_nodes": 1,
         "tensor_parallel_size": gpus,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from include.nemo_local import clock
 from include.nemo_local.store import Record, Store
 
+USE = "gpu_use"
 DEPLOYMENT = "deployment"
 CUSTOMIZATION = "customization_job"
 _HOLDERS = (DEPLOYMENT, CUSTOMIZATION)
@@ -39,9 +41,20 @@ class GpuPool:
                 if record.hidden.get("granted_at") is None and record.hidden["gpus"] <= free:
                     free -= record.hidden["gpus"]
                     granted.append(self._grant(record))
+            self._note_use(self.total - free)
         for record in granted:
             if record.kind in self._on_grant:
                 self._on_grant[record.kind](record)
+
+    def uses(self) -> list[dict[str, Any]]:
+        """How many GPUs were in use since when (Unix seconds), oldest first: what a test measures."""
+        return [record.body for record in self._store.select(USE)]
+
+    def _note_use(self, used: int) -> None:
+        known = self._store.last(USE)
+        if known is None or known.body["used"] != used:
+            record_id = clock.new_id("gpu-use")
+            self._store.insert(Record(USE, record_id, "", record_id, {"at": clock.now(), "used": used}))
 
     def shortage(self, record: Record) -> str:
         """Says why that record waits, in the words that a cluster's events use."""

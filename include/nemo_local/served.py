@@ -11,7 +11,9 @@ from typing import Any, Literal
 from include.nemo_local import clock, engine
 from include.nemo_local.answers import Completion, chat_completion, prompt_tokens, text_completion, tokens
 from include.nemo_local.catalogue import context_tokens
+from include.nemo_local.deployed import DeployedModel, deployed_models, trained_in_full, weights_of
 from include.nemo_local.engine import embedding, production
+from include.nemo_local.engines import Engine, Fitted
 from include.nemo_local.errors import ModelNotServed, RequestRefused
 from include.nemo_local.services.deployment import Deployments
 from include.nemo_local.store import Record, Store
@@ -27,18 +29,19 @@ Truncate = Literal["NONE", "START", "END"]
 class ServedModels:
     """The models of ready deployments, the adapters trained on them, and the production model."""
 
-    def __init__(self, store: Store, deployments: Deployments) -> None:
+    def __init__(self, store: Store, deployments: Deployments, models: Engine) -> None:
         self._store = store
+        self._engine = models
         self._deployments = deployments
         self._production = production.ProductionAgent()
         self._lock = threading.Lock()
-        self._adapters: OrderedDict[str, engine.Adapter] = OrderedDict()
+        self._adapters: OrderedDict[str, Fitted] = OrderedDict()
 
     def names(self) -> list[str]:
         """What ``GET /v1/models`` lists, the production model first."""
-        bases = self._deployments.ready_models()
-        adapters = [name for record, name in self._listed_adapters() if record.body["base_model"] in bases]
-        return [production.MODEL_NAME, *bases, *adapters]
+        deployed = self._deployed()
+        adapters = [name for record, name in self._listed_adapters() if record.body["base_model"] in deployed]
+        return [production.MODEL_NAME, *deployed, *adapters]
 
     def listing(self) -> dict[str, Any]:
         """The OpenAI list of models."""
@@ -64,7 +67,7 @@ class ServedModels:
             if not request.get("messages"):
                 raise RequestRefused("`messages` is empty: give at least one", param="messages")
             _fitting(base, prompt_tokens(request), request, "messages")
-            message = engine.answer(request, capacity, adapter)
+            message = self._message(request, base, adapter)
             ms_per_token = capacity.simulated_latency_ms_per_token
         return chat_completion(request, message, ms_per_token)
 
@@ -76,14 +79,18 @@ class ServedModels:
         request = {key: value for key, value in request.items() if value is not None}
         given, model = request.get("prompt", ""), str(request.get("model", ""))
         prompts: list[str] = [given] if isinstance(given, str) else given
-        base, adapter = self._answering(model, "text")
-        capacity = engine.capacity_of(base)
-        texts = []
-        for prompt in prompts:
-            _fitting(base, tokens(prompt), request, "prompt")
-            asked = {"model": model, "messages": [{"role": "user", "content": prompt}]}
-            texts.append(str(engine.answer(asked, capacity, adapter)["content"]))
-        return text_completion(request, prompts, texts, capacity.simulated_latency_ms_per_token)
+        asked = [{"model": model, "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
+        if model == production.MODEL_NAME:
+            shared = {key: request[key] for key in ("temperature", "seed") if key in request}
+            answers = [self._production.answer(shared | one) for one in asked]
+            ms_per_token = _PRODUCTION_LATENCY_MS_PER_TOKEN
+        else:
+            base, adapter = self._answering(model, "text")
+            for prompt in prompts:
+                _fitting(base, tokens(prompt), request, "prompt")
+            answers = [self._message(one, base, adapter) for one in asked]
+            ms_per_token = engine.capacity_of(base).simulated_latency_ms_per_token
+        return text_completion(request, prompts, [str(one["content"]) for one in answers], ms_per_token)
 
     def embed(
         self,
@@ -100,13 +107,14 @@ class ServedModels:
         RequestRefused for a model that embeds nothing, a text that is too long, or a length of vectors that
         the model does not have.
         """
-        base, _ = self._find(model)
-        if not embedding.is_embedding_model(base):
+        found = self._deployed().get(model) or DeployedModel(self._find(model)[0])
+        if not embedding.is_embedding_model(found.base):
             raise RequestRefused(f"The model `{model}` does not support Embeddings", param="model")
-        embedder = embedding.embedder_of(base)
+        embedder = embedding.embedder_of(found.base)
+        embed = embedding.embed if found.weights_path is None else weights_of(found.weights_path).embed
         cut = [_cut_to(text, embedder.context_tokens, truncate) for text in texts]
         try:
-            return [embedding.embed(text, embedder, input_type, dimensions).tolist() for text in cut]
+            return [embed(text, embedder, input_type, dimensions).tolist() for text in cut]
         except ValueError as error:
             raise RequestRefused(str(error), param="dimensions") from error
 
@@ -115,7 +123,14 @@ class ServedModels:
         if model != production.MODEL_NAME:
             self._find(model)
 
-    def _answering(self, model: str, what: str) -> tuple[str, engine.Adapter | None]:
+    def _message(self, request: dict[str, Any], base: str, adapter: Fitted | None) -> dict[str, Any]:
+        try:
+            return self._engine.answer(request, base, adapter)
+        except engine.BadAdapter as error:
+            told = f"The model `{request['model']}` cannot answer: {error}"
+            raise RequestRefused(told, param="model") from error
+
+    def _answering(self, model: str, what: str) -> tuple[str, Fitted | None]:
         """The base of a model, and its adapter.
 
         Raises ModelNotServed, and RequestRefused for a model that only embeds.
@@ -128,28 +143,35 @@ class ServedModels:
             )
         return base, adapter
 
-    def _find(self, model: str) -> tuple[str, engine.Adapter | None]:
-        bases = self._deployments.ready_models()
-        if model in bases:
-            return model, None
+    def _find(self, model: str) -> tuple[str, Fitted | None]:
+        deployed = self._deployed()
+        if model in deployed:
+            return deployed[model].base, None
         for record, name in self._listed_adapters():
-            if name == model and record.body["base_model"] in bases:
+            if name == model and record.body["base_model"] in deployed:
                 return record.body["base_model"], self._adapter(record.hidden["adapter_path"])
         raise ModelNotServed(model, self.names())
+
+    def _deployed(self) -> dict[str, DeployedModel]:
+        return deployed_models(self._store, self._deployments.ready_models())
 
     def _listed_adapters(self) -> list[tuple[Record, str]]:
         moment = clock.now()
         return [
             (record, f"{record.namespace}/{record.name}")
             for record in self._store.select("model")
-            if record.hidden.get("listed_at") is not None and record.hidden["listed_at"] <= moment
+            if record.hidden.get("listed_at") is not None
+            and record.hidden["listed_at"] <= moment
+            and not trained_in_full(record)
+            # An adapter is of the engine that fitted it, whichever serves now.
+            and Path(record.hidden["adapter_path"]).name == self._engine.adapter_file
         ]
 
-    def _adapter(self, path: str) -> engine.Adapter:
+    def _adapter(self, path: str) -> Fitted:
         with self._lock:
             adapter = self._adapters.get(path)
             if adapter is None:
-                adapter = engine.Adapter.load(Path(path))
+                adapter = self._engine.load(Path(path))
                 self._adapters[path] = adapter
             self._adapters.move_to_end(path)
             if len(self._adapters) > _ADAPTERS_IN_MEMORY:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.nemo_local.engines import EngineName
+
 
 class Settings(BaseModel):
     """What a server is started with. The durations are simulated minima: real computing comes on top."""
@@ -20,4 +22,5 @@ class Settings(BaseModel):
     adapter_listing_seconds: float = Field(
         default=0.3, ge=0, description="From a training's completion until the NIM proxy lists its adapter"
     )
+    engine: EngineName = Field(default="classic", description="Which kind of models answers and is trained")
     seed: int = Field(default=0, description="Training seed of jobs that name none")

@@ -110,6 +110,10 @@ class Store:
             ).fetchall()
         return [_record(row) for row in rows]
 
+    def last(self, kind: str) -> Record | None:
+        """The newest record of a kind."""
+        return self._one("kind = ? ORDER BY seq DESC LIMIT 1", (kind,))
+
     def change(self, kind: str, record_id: str, mutate: Callable[[Record], None]) -> Record | None:
         """Reads, lets ``mutate`` change body and hidden, writes; None when there is no such record."""
         with self.exclusive():

@@ -73,8 +73,10 @@ def test_a_job_as_it_is_created(client):
     assert job["hyperparameters"]["batch_size"] == 8
     entity = client.ok("GET", f"/v1/models/{job['output_model']}")
     assert (entity["base_model"], entity["peft"]) == (MODEL, {"finetuning_type": "lora"})
-    query = {"filter[project]": "run-1", "filter[custom_fields][attempt]": 2}
-    assert [found["id"] for found in client.ok("GET", JOBS, params=query)["data"]] == [job["id"]]
+    found = client.ok("GET", JOBS, params={"filter[project]": "run-1", "filter[epochs]": 1})["data"]
+    assert (found[-1]["id"], found[-1]["custom_fields"]) == (job["id"], {"nim": "1b", "attempt": 2})
+    refused = client.get(JOBS, params={"filter[custom_fields][attempt]": 2})
+    assert (refused.status_code, "has no filter `custom_fields`" in refused.text) == (422, True)
     client.until(f"{JOBS}/{job['id']}")
 
 

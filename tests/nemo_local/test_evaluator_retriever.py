@@ -151,6 +151,10 @@ def test_served_embedding_models_retrieve(sdk, client):
     model = "nvidia/llama-3.2-nv-embedqa-1b-v2"
     pipeline = {"query_embedding_model": model, "index_embedding_model": model}
     retriever = {"type": "retriever", "retriever": {"pipeline": pipeline}}
+    deployments = "/v1/deployment/model-deployments"
+    for one in client.ok("GET", deployments, params={"page_size": 1000})["data"]:
+        if model in one["models"]:
+            client.ok("DELETE", f"{deployments}/{one['namespace']}/{one['name']}")
     job = ended(sdk, config("recall_40"), retriever)
     assert (job.status, "does not exist" in job.status_details.message) == ("failed", True)
     client.deploy("retriever-embedder", model)

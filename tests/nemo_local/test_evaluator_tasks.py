@@ -134,7 +134,10 @@ def test_completion_sends_the_prompt(sdk):
     sampling = {"temperature": 0.5, "max_tokens": 7, "model": "elsewhere"}
     assert asked[0] == ("/v1/completions", {"prompt": "Q: Capital of France? A:"} | sampling)
     served = ended(sdk, config, {"type": "model", "model": MODEL})
-    assert all(row["response"]["content"] for row in rows_of(sdk, served))
+    prompt = {"model": MODEL, "prompt": "Q: Capital of France? A:", "temperature": 0.5, "max_tokens": 7}
+    alone = sdk.completions.create(**prompt).choices[0].text
+    assert rows_of(sdk, served)[0]["response"] == {"content": alone}
+    assert alone
 
 
 def judge(url, parser, kind="int"):
@@ -244,14 +247,14 @@ def test_live_answers_at_once_and_stores_nothing(sdk):
         (asking_task("completion", {"prompt": "x"}, {"m": CONTAINS}), ROWS, "needs a target of type model"),
         (data_task({"m": {"type": "f1", "params": {"ground_truth": "x"}}}), ROWS, "candidate"),
         (data_task({"m": CONTAINS}), {"type": "rows"}, "needs `rows`"),
-        (data_task({"m": CONTAINS}), {"type": "rag", "rag": {}}, "'model', 'retriever', 'rows' or 'dataset'"),
+        (data_task({"m": CONTAINS}), {"type": "rag", "rag": {}}, "stand-in does not have RAG"),
         (
             data_task({"m": judge("http://x", {"type": "regex", "pattern": "("})}),
             ROWS,
             "no regular expression",
         ),
         (data_task({"m": CONTAINS}) | {"type": "retriever"}, ROWS, "has no data tasks"),
-        ({"type": "bfclv3_ast"}, ROWS, "'custom' or 'retriever'"),
+        ({"type": "bfclv3_ast"}, ROWS, "but custom and retriever"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(sdk, config, target, says):

@@ -1,10 +1,19 @@
-"""Lists: paging, filters by nested keys, search, sort."""
+"""Lists: paging, filters by nested keys, search, dates, sort; and what each list offers."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from functools import reduce
+from typing import get_args, get_type_hints
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nemo_microservices import NeMoMicroservices
 from starlette.datastructures import QueryParams
 
 from include.nemo_local.errors import Invalid
-from include.nemo_local.listing import page_of
+from include.nemo_local.listing import ListFields, page_of
+from include.nemo_local.services.list_fields import LIST_FIELDS
 
 BODIES = [
     {
@@ -14,6 +23,7 @@ BODIES = [
         "custom_fields": {"nim": "1b"} if number % 2 else {},
         "peft": {"finetuning_type": "lora"} if number == 4 else None,
         "enabled": number == 1,
+        "options": [{"kind": "sft"}, {"kind": "dpo"}] if number == 2 else [],
     }
     for number in range(5)
 ]
@@ -38,7 +48,20 @@ def names(query, **kwargs):
         ("filter[peft][finetuning_type]=lora", ["n4"]),
         ("filter[enabled]=true", ["n1"]),
         ("filter[created_at][gte]=2026-01-04", ["n3", "n4"]),
+        ("filter[created_at][lt]=2026-01-02T00:00:00.5", ["n0", "n1"]),
+        ("filter[created_at][eq]=2026-01-02T01:00:00%2B01:00", ["n1"]),
+        (
+            "filter[created_at][gte]=2026-01-02&filter[created_at][neq]=2026-01-03T00:00:00Z",
+            ["n1", "n3", "n4"],
+        ),
+        ("filter[options][kind]=dpo", ["n2"]),
         ("search[name]=2,3", ["n2", "n3"]),
+        ("search[name]=2&search[name]=3", ["n2", "n3"]),
+        ("search[name]=n&search[namespace]=b", ["n3", "n4"]),
+        ("search[created_at][start]=2026-01-04", ["n3", "n4"]),
+        ("search[created_at][end]=2026-01-02", ["n0", "n1"]),
+        ("search[created_at][start]=2026-01-02&search[created_at][end]=2026-01-03T00:00:00", ["n1", "n2"]),
+        ("search[updated_at][start]=2026-01-01", []),
         ("filter[nothing]=x", []),
     ],
 )
@@ -64,3 +87,49 @@ def test_the_page_says_how_much_there_is():
 def test_a_page_that_is_no_number_is_refused(query):
     with pytest.raises(Invalid, match="whole number from 1"):
         names(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("filter[custom_fields][nim]=1b", "has no filter `custom_fields`; it has: created_at, namespace"),
+        ("search[name]=n", "has no search `name`; it has: created_at"),
+        ("filter[created_at][before]=2026-01-01", "compared by eq, neq, gte, gt, lte, lt, not by 'before'"),
+        ("search[created_at][gte]=2026-01-01", "compared by start, end, not by 'gte'"),
+        ("search[created_at][start]=yesterday", "'yesterday' is no date"),
+    ],
+)
+def test_what_a_list_does_not_have_is_refused(query, says):
+    fields = ListFields(frozenset({"namespace", "created_at"}), frozenset({"created_at"}))
+    with pytest.raises(Invalid, match=says):
+        names(query, fields=fields)
+
+
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)).map(lambda at: at.replace(tzinfo=UTC))
+
+
+@given(MOMENTS, MOMENTS, MOMENTS, st.integers(-12, 12))
+def test_a_range_of_dates_holds_both_its_ends_in_any_zone(at, start, end, hours):
+    """Times of the wire name no zone, or Z with nanoseconds; those asked for, any."""
+    zone = timezone(timedelta(hours=hours))
+    query = {"search[created_at][start]": start.astimezone(zone).isoformat(), "search[created_at][end]": end}
+    for stamp in (at.replace(tzinfo=None).isoformat(), f"{at:%Y-%m-%dT%H:%M:%S.%f}000Z"):
+        found = page_of([{"created_at": stamp}], QueryParams(urlencode(query)))["data"]
+        assert bool(found) == (start <= at <= end)
+
+
+SDK = NeMoMicroservices(base_url="http://nobody.test")
+
+
+@pytest.mark.parametrize("path", LIST_FIELDS)
+def test_a_list_has_the_filters_and_searches_of_the_sdk(path):
+    way = path.removeprefix("/v1/").replace("-", "_").split("/")
+    hints = get_type_hints(reduce(getattr, way, SDK).list)
+    for kind, offered in (("filter", LIST_FIELDS[path].filter), ("search", LIST_FIELDS[path].search)):
+        described = {
+            name
+            for one in get_args(hints.get(kind))
+            if one.__name__.endswith("Param")
+            for name in get_type_hints(one)
+        }
+        assert (offered or set()) == described

@@ -7,13 +7,14 @@ conversation itself.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
 _NEUTRAL_RESULT_CHARS = 120
+_KNOWN_AGAIN_CHARS = 3
 MAX_TEXT_CHARS = 20_000
 
 
@@ -185,10 +186,11 @@ def _neutral_results(segment: list[Turn]) -> tuple[str, ...] | None:
 def _split_examples(turns: list[Turn]) -> tuple[list[Example], list[Turn]]:
     """The examples at the start, and the conversation after them.
 
-    An example is what follows one user turn, up to an answer. One that answers with calls ends in neutral
-    tool results and the next user turn, where a real agent would have gone on from the results: that tells
-    examples apart. One that answers in text is known by an example with calls after it; after the last of
-    those it cannot be told from the conversation's own beginning, and is left there.
+    An example that answers with calls ends in neutral tool results and the next user turn, where a real agent
+    would have gone on from the results: that tells examples apart. It begins with a user turn: its last one,
+    or an earlier one where only there the values of its calls are said. A user turn answered in text
+    that belongs to no such example is one by itself; after the last example with calls it cannot be told from
+    the conversation's own beginning, and is left there.
     """
     starts = [position for position, turn in enumerate(turns) if turn.role == "user"]
     if len(starts) < 2 or starts[0] != 0:
@@ -199,12 +201,44 @@ def _split_examples(turns: list[Turn]) -> tuple[list[Example], list[Turn]]:
     marked = [n for n, texts in enumerate(results) if texts and set(texts) == {neutral}]
     if not marked:
         return [], turns
-    examples = []
-    for segment in segments[: marked[-1] + 1]:
-        last = max((n for n, turn in enumerate(segment) if turn.role == "assistant"), default=0)
-        if last:
-            examples.append(Example(tuple(segment[:last]), segment[last].calls, segment[last].text))
-    return examples, turns[starts[marked[-1] + 1] :]
+    examples: list[Example] = []
+    free = 0
+    for mark in marked:
+        begin = _begin(segments, free, mark)
+        spans = [*((n, n + 1) for n in range(free, begin)), (begin, mark + 1)]
+        examples += filter(None, (_example(segments[first:end]) for first, end in spans))
+        free = mark + 1
+    return examples, turns[starts[free] :]
+
+
+def _example(segments: list[list[Turn]]) -> Example | None:
+    """What stood before the last answer of the segments, and that answer; None without any."""
+    turns = [turn for segment in segments for turn in segment]
+    last = max((n for n, turn in enumerate(turns) if turn.role == "assistant"), default=0)
+    return Example(tuple(turns[:last]), turns[last].calls, turns[last].text) if last else None
+
+
+def _begin(segments: list[list[Turn]], free: int, mark: int) -> int:
+    """The segment, not before `free`, from which on every value of the marked segment's calls can be read."""
+    answer = max(n for n, turn in enumerate(segments[mark]) if turn.calls)
+    before = [*segments[free:mark], segments[mark][:answer]]
+    texts = ["\n".join(turn.text for turn in segment) for segment in before]
+    begin = len(before) - 1
+    for value in _told(call.arguments for call in segments[mark][answer].calls):
+        places = [n for n, text in enumerate(texts) if value in text]
+        begin = min(begin, *places[-1:]) if places else begin
+    return free + begin
+
+
+def _told(values: Iterable[Any]) -> Iterator[str]:
+    """Texts and numbers within values that are long enough to be known again."""
+    for value in values:
+        if isinstance(value, Mapping):
+            yield from _told(value.values())
+        elif isinstance(value, list):
+            yield from _told(value)
+        elif isinstance(value, str | int | float) and len(str(value)) >= _KNOWN_AGAIN_CHARS:
+            yield str(value)
 
 
 def read_request(request: Mapping[str, Any]) -> Conversation:

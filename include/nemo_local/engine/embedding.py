@@ -84,15 +84,21 @@ def _weights(text: str, embedder: Embedder, input_type: InputType) -> dict[str, 
     return told or {_NOTHING_SAID: 1.0}
 
 
+def length_of(embedder: Embedder, dimensions: int | None) -> int:
+    """How long a vector is to be. Raises ValueError for a length that the embedder does not have."""
+    length = embedder.dimensions if dimensions is None else dimensions
+    if length != embedder.dimensions and not (embedder.reducible and 1 <= length < embedder.dimensions):
+        allowed = f"1 to {embedder.dimensions}" if embedder.reducible else f"{embedder.dimensions} only"
+        raise ValueError(f"`dimensions` is {length}: this model has {allowed}")
+    return length
+
+
 def embed(text: str, embedder: Embedder, input_type: InputType, dimensions: int | None = None) -> np.ndarray:
     """The text's vector of Euclidean norm 1, shape (dimensions,).
 
     `dimensions`: fewer than the embedder's own. Raises ValueError where that cannot be.
     """
-    length = embedder.dimensions if dimensions is None else dimensions
-    if length != embedder.dimensions and not (embedder.reducible and 1 <= length < embedder.dimensions):
-        allowed = f"1 to {embedder.dimensions}" if embedder.reducible else f"{embedder.dimensions} only"
-        raise ValueError(f"`dimensions` is {length}: this model has {allowed}")
+    length = length_of(embedder, dimensions)
     vector = np.zeros(length)
     for feature, weight in _weights(text, embedder, input_type).items():
         hashed = code(feature)

@@ -5,14 +5,15 @@ kept: the weights live for one answer.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from include.nemo_local.engine.adapter import NO_TOOL
 from include.nemo_local.engine.conversation import Conversation, Example, Turn
-from include.nemo_local.engine.features import Row, features_of
-from include.nemo_local.engine.linear import softmax
+from include.nemo_local.engine.features import features_of
+from include.nemo_local.engine.linear import Rows, join, softmax
 from include.nemo_local.engine.ranking import likeness
 from include.nemo_local.engine.view import View, look
 
@@ -21,7 +22,7 @@ _STEPS = 6
 _RATE = 0.12
 _OWN_WEIGHT = 0.2
 _EXAMPLES_TO_TRUST = 8.0
-_ON_THE_WAY_WEIGHT = 1.0
+_ON_THE_WAY, _TEXT_ON_THE_WAY_WEIGHT = 8, 0.2
 _LIKENESS_SHARE = 2.0
 _NO_TOOL_BEFORE = 0.6
 _NO_TOOL_EACH_CALL = 0.8
@@ -47,25 +48,31 @@ def _own_answers(turns: tuple[Turn, ...]) -> list[Example]:
     ]
 
 
-def lessons_in(view: View) -> list[InContext]:
-    """Examples that the model attends to: the last ones put in the prompt, and its newest own answers.
+def _weighted(view: View) -> Iterator[tuple[Example, float]]:
+    """What is attended to, and how much it counts.
 
-    The newest answer on the way within an example counts as an example too.
+    An answer in text on the way within an example tells little: the example stands for the answer at its end.
     """
     capacity, conversation = view.capacity, view.conversation
-    weighted: list[tuple[Example, float]] = []
     for example in conversation.examples[-capacity.examples_used :]:
-        weighted += [(inner, _ON_THE_WAY_WEIGHT) for inner in _own_answers(example.turns)[-1:]]
-        weighted.append((example, 1.0))
-    own = _own_answers(conversation.turns[-capacity.turns_read :])[-max(2, capacity.examples_used // 2) :]
-    weighted += [(example, _OWN_WEIGHT) for example in own]
+        for inner in _own_answers(example.turns)[-_ON_THE_WAY:]:
+            yield inner, 1.0 if inner.calls else _TEXT_ON_THE_WAY_WEIGHT
+        yield example, 1.0
+    own = _own_answers(conversation.turns[-capacity.turns_read :])
+    for answer in own[-max(2, capacity.examples_used // 2) :]:
+        yield answer, _OWN_WEIGHT
+
+
+def lessons_in(view: View) -> list[InContext]:
+    """The last examples put in the prompt with the answers on their way, and the newest own answers."""
+    conversation = view.conversation
     return [
         InContext(
-            look(Conversation(conversation.system, example.turns, conversation.tools), capacity),
+            look(Conversation(conversation.system, example.turns, conversation.tools), view.capacity),
             Turn("assistant", example.text, example.calls),
             weight,
         )
-        for example, weight in weighted
+        for example, weight in _weighted(view)
     ]
 
 
@@ -89,37 +96,43 @@ def _priors(view: View) -> np.ndarray:
     return np.array([*(_LIKENESS_SHARE * score / top for score in found), nothing])
 
 
-def _dense(rows: list[Row]) -> np.ndarray:
-    """The rows as one matrix over the features that any of them has."""
-    indices = np.concatenate([row[0] for row in rows])
-    _, columns = np.unique(indices, return_inverse=True)
-    matrix = np.zeros((len(rows), int(columns.max()) + 1))
-    matrix[np.repeat(np.arange(len(rows)), [len(row[0]) for row in rows]), columns] = np.concatenate(
-        [row[1] for row in rows]
-    )
-    return matrix
+def _gained(rows: Rows, before: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """What examples teach about the last row: gains of the classes' scores, shape (classes,).
 
+    All rows but the last have a label, a weight, and scores `before`, shape (rows - 1, classes).
+    A few steps are made. Few examples are trusted little: they move them less. They say nothing about classes
+    that none of them shows, which a handful leaves out by chance.
 
-def _learnt(rows: np.ndarray, before: np.ndarray, labels: list[int], weights: np.ndarray) -> np.ndarray:
-    """Weights (features, classes) after a few steps.
-
-    Few examples are trusted little: they move them less. Where none shows a moment without a call (the last
-    class), they say nothing about such moments.
+    Sums run over the features that rows have. Products of whole matrices would be shorter to write, but the
+    threads of a BLAS wait for each other longer than such small ones take.
     """
-    learnt = np.zeros((rows.shape[1], before.shape[1]))
+    indices, values, starts = rows
+    _, features = np.unique(indices, return_inverse=True)
+    owners = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(indices))))
+    order = np.argsort(features, kind="stable")
+    firsts = np.flatnonzero(np.diff(features[order], prepend=-1))
+    shown, right = np.unique(labels, return_inverse=True)
+    learnt = np.zeros((len(firsts), len(shown)))
     squares = np.full_like(learnt, 1e-6)
-    amount = float(weights.sum())
+    amount, count = float(weights.sum()), len(labels)
     rate = _RATE * amount / (amount + _EXAMPLES_TO_TRUST)
-    nothing = before.shape[1] - 1
+
+    def gains() -> np.ndarray:
+        return np.asarray(np.add.reduceat(learnt[features] * values[:, None], starts, axis=0))
+
+    errors = np.zeros((count + 1, len(shown)))
     for _ in range(_STEPS):
-        chances = softmax(rows @ learnt + before)
-        chances[np.arange(len(labels)), labels] -= 1.0
-        if nothing not in labels:
-            chances[:, nothing] = 0.0
-        slopes = rows.T @ (chances * weights[:, None] / len(labels))
+        scores = before.copy()
+        scores[:, shown] += gains()[:count]
+        errors[:count] = softmax(scores)[:, shown]
+        errors[np.arange(count), right] -= 1.0
+        errors[:count] *= weights[:, None] / count
+        slopes = np.add.reduceat((errors[owners] * values[:, None])[order], firsts, axis=0)
         squares += slopes**2
         learnt -= rate * slopes / np.sqrt(squares)
-    return learnt
+    gained = np.zeros(before.shape[1])
+    gained[shown] = gains()[-1]
+    return gained
 
 
 def preferences(view: View, lessons: list[InContext]) -> dict[str, float]:
@@ -130,8 +143,8 @@ def preferences(view: View, lessons: list[InContext]) -> dict[str, float]:
     usable = [(each, position[name]) for each, name in told if name in position]
     scores = _priors(view)
     if usable:
-        matrix = _dense([features_of(each, _BUCKETS) for each in [*(each.view for each, _ in usable), view]])
+        rows = join([features_of(each, _BUCKETS) for each in [*(each.view for each, _ in usable), view]])
         before = np.stack([_priors(each.view) for each, _ in usable])
-        weights = np.array([each.weight for each, _ in usable])
-        scores = scores + matrix[-1] @ _learnt(matrix[:-1], before, [label for _, label in usable], weights)
+        labels = np.array([label for _, label in usable])
+        scores = scores + _gained(rows, before, labels, np.array([each.weight for each, _ in usable]))
     return dict(zip(names, scores.tolist(), strict=True))

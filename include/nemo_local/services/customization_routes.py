@@ -12,17 +12,20 @@ from include.nemo_local.listing import page_of
 from include.nemo_local.services.customizer import Customizer, complete_target
 from include.nemo_local.services.customizer_wire import ConfigIn, JobIn, TargetIn
 from include.nemo_local.services.entities import EntityKind
+from include.nemo_local.services.list_fields import LIST_FIELDS
 from include.nemo_local.store import Store
 
 TARGETS = EntityKind(
     TARGET, "/v1/customization/targets", "customization-target", "customization target", TargetIn
 )
+_JOBS = "/v1/customization/jobs"
 _JOB_FILTERS = {
     "base_model": "config_snapshot.base_model",
     "batch_size": "hyperparameters.batch_size",
     "epochs": "hyperparameters.epochs",
     "training_type": "hyperparameters.training_type",
     "finetuning_type": "hyperparameters.finetuning_type",
+    "log_every_n_steps": "hyperparameters.log_every_n_steps",
 }
 
 
@@ -38,6 +41,8 @@ def configs_kind(store: Store) -> EntityKind:
             "target_name": "target.name",
             "target_base_model": "target.base_model",
             "target_enabled": "target.enabled",
+            "training_type": "training_options.training_type",
+            "finetuning_type": "training_options.finetuning_type",
         },
         adjust=partial(complete_target, store),
     )
@@ -45,7 +50,7 @@ def configs_kind(store: Store) -> EntityKind:
 
 def router(customizer: Customizer) -> APIRouter:
     """The calls on jobs."""
-    routes = APIRouter(prefix="/v1/customization/jobs")
+    routes = APIRouter(prefix=_JOBS)
 
     @routes.post("")
     def create(body: JobIn) -> dict[str, Any]:
@@ -53,7 +58,9 @@ def router(customizer: Customizer) -> APIRouter:
 
     @routes.get("")
     def find(request: Request) -> dict[str, Any]:
-        return page_of(customizer.listed(), request.query_params, aliases=_JOB_FILTERS)
+        return page_of(
+            customizer.listed(), request.query_params, fields=LIST_FIELDS[_JOBS], aliases=_JOB_FILTERS
+        )
 
     @routes.get("/{job_id}")
     def retrieve(job_id: str) -> dict[str, Any]:

@@ -6,14 +6,17 @@ from typing import Any
 
 from include.nemo_local import clock
 from include.nemo_local.catalogue import CONFIG, TARGET
+from include.nemo_local.engine.embedding import is_embedding_model
 from include.nemo_local.errors import Conflict, DuplicateRecord, Invalid, NotFound
 from include.nemo_local.gpus import CUSTOMIZATION, GpuPool
 from include.nemo_local.jobs import JobThreads
 from include.nemo_local.services.customizer_wire import ConfigIn, JobIn
+from include.nemo_local.services.embedding_training import TRAINED_OPTION
 from include.nemo_local.services.training import TERMINAL, Training, log_status
 from include.nemo_local.store import Record, Store
 
 SERVED_OPTION = ("sft", "lora")
+"""How chat models are trained; embedding models are trained in full."""
 
 
 class Customizer:
@@ -188,12 +191,16 @@ def complete_target(store: Store, config: dict[str, Any]) -> None:
 
 def _option(config: dict[str, Any], given: JobIn) -> dict[str, Any]:
     wanted = (given.hyperparameters.training_type, given.hyperparameters.finetuning_type)
+    embeds = is_embedding_model(config["target"]["base_model"] or "")
+    trained = TRAINED_OPTION if embeds else SERVED_OPTION
     options = config["training_options"]
     for option in options:
         if (option["training_type"], option["finetuning_type"]) == wanted:
-            if wanted != SERVED_OPTION:
+            if wanted != trained:
+                kind = "embedding" if embeds else "chat"
                 raise Invalid(
-                    f"this server trains sft/lora only, not {wanted[0]}/{wanted[1]}",
+                    f"the stand-in trains {kind} models with {trained[0]}/{trained[1]} only, "
+                    f"not {wanted[0]}/{wanted[1]}",
                     field="hyperparameters.finetuning_type",
                 )
             return dict(option)

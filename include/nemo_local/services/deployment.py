@@ -13,6 +13,7 @@ from include.nemo_local.errors import ApiError, DuplicateRecord, Invalid, NotFou
 from include.nemo_local.gpus import DEPLOYMENT, GpuPool
 from include.nemo_local.listing import page_of
 from include.nemo_local.services.entities import Entities, EntityIn, EntityKind, Name, deleted
+from include.nemo_local.services.list_fields import LIST_FIELDS
 from include.nemo_local.store import Record, Store
 
 PATH = "/v1/deployment/model-deployments"
@@ -90,7 +91,9 @@ class Deployments:
         hidden = {
             "model": config["model"],
             "gpus": config["nim_deployment"]["gpu"],
-            "deploy_seconds": self._deploy_seconds,
+            "deploy_seconds": self._behaviours.seconds(
+                "deployment", config["model"], default=self._deploy_seconds
+            ),
         }
         try:
             record = self._store.insert(
@@ -184,7 +187,7 @@ def router(deployments: Deployments) -> APIRouter:
 
     @routes.get("")
     def find(request: Request) -> dict[str, Any]:
-        return page_of(deployments.listed(), request.query_params)
+        return page_of(deployments.listed(), request.query_params, fields=LIST_FIELDS[PATH])
 
     @routes.get("/{namespace}/{name}")
     def retrieve(namespace: str, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from include.nemo_local import clock
 from include.nemo_local.errors import Conflict, DuplicateRecord, NotFound
 from include.nemo_local.listing import page_of
+from include.nemo_local.services.list_fields import LIST_FIELDS
 from include.nemo_local.store import Record, Store
 
 Name = Annotated[str, Field(pattern=r"^[\w\-\+.@:]*$", max_length=255)]
@@ -128,7 +129,7 @@ def _merge(record: Record, changes: dict[str, Any]) -> None:
 def entity_router(entities: Entities) -> APIRouter:
     """The five calls of one kind of entity."""
     router = APIRouter()
-    kind = entities.kind
+    kind, fields = entities.kind, LIST_FIELDS[entities.kind.path]
     one = kind.path + "/{namespace}/{name}"
     patch_model = _all_optional(kind.model)
 
@@ -138,7 +139,8 @@ def entity_router(entities: Entities) -> APIRouter:
 
     @router.get(kind.path)
     def find(request: Request) -> dict[str, Any]:
-        return page_of(map(kind.shown, entities.bodies()), request.query_params, aliases=kind.aliases)
+        bodies = map(kind.shown, entities.bodies())
+        return page_of(bodies, request.query_params, fields=fields, aliases=kind.aliases)
 
     @router.get(one)
     def retrieve(namespace: str, name: str) -> dict[str, Any]:
@@ -186,7 +188,8 @@ def namespace_router(store: Store) -> APIRouter:
 
     @router.get("")
     def find(request: Request) -> dict[str, Any]:
-        return page_of((record.body for record in store.select("namespace")), request.query_params)
+        bodies = (record.body for record in store.select("namespace"))
+        return page_of(bodies, request.query_params, fields=LIST_FIELDS["/v1/namespaces"])
 
     @router.get("/{namespace_id}")
     def retrieve(namespace_id: str) -> dict[str, Any]:

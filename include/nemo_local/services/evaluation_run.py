@@ -112,8 +112,10 @@ class EvaluationRun:
             found = self._tasks.run(config, target, sink)
             sink.note()
             job_log.finish()
-        control.wait_until(started + self._evaluation_seconds)
-        reason = control.wait_while_held(self._behaviours, "evaluation", target.model_name())
+        model = target.model_name()
+        least = self._behaviours.seconds("evaluation", model, default=self._evaluation_seconds)
+        control.wait_until(started + least)
+        reason = control.wait_while_held(self._behaviours, "evaluation", model)
         if reason is not None:
             raise JobFailed(reason)
         zipped(folder / "results.json", self.archive(record.id))

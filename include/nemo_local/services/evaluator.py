@@ -16,6 +16,7 @@ from include.nemo_local.listing import page_of
 from include.nemo_local.services.entities import EntityKind, deleted
 from include.nemo_local.services.evaluation_run import EVALUATION, RESULT, TERMINAL, EvaluationRun
 from include.nemo_local.services.evaluator_wire import ConfigIn, JobIn, TargetIn, masked, split_reference
+from include.nemo_local.services.list_fields import LIST_FIELDS
 from include.nemo_local.store import Record, Store
 
 TARGETS = EntityKind(
@@ -104,7 +105,7 @@ class Evaluator:
         named = {key: query[f"filter[{key}]"] for key in _EMBEDDED if f"filter[{key}]" in query}
         found = [body for body in self.listed() if all(_refers(body[key], ref) for key, ref in named.items())]
         rest = [(key, value) for key, value in query.multi_items() if key[7:-1] not in named]
-        return page_of(found, QueryParams(rest))
+        return page_of(found, QueryParams(rest), fields=LIST_FIELDS["/v1/evaluation/jobs"])
 
     def running(self) -> list[dict[str, Any]]:
         """One line a job that has not ended, for the state page."""
@@ -267,7 +268,8 @@ def result_router(store: Store) -> APIRouter:
     @routes.get("/results")
     def find_results(request: Request) -> dict[str, Any]:
         bodies = [record.body for record in store.select(RESULT)]
-        return page_of(bodies, request.query_params, aliases={"job_id": "job"})
+        fields = LIST_FIELDS["/v1/evaluation/results"]
+        return page_of(bodies, request.query_params, fields=fields, aliases={"job_id": "job"})
 
     @routes.get("/results/{result_id}")
     def one_result(result_id: str) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from include.nemo_local.asking import REQUEST_TIMEOUT_SECONDS, ModelRef
 from include.nemo_local.errors import Invalid
 from include.nemo_local.metrics import Metric, build, ranking
 from include.nemo_local.metrics.build import AskOf
 from include.nemo_local.services.entities import EntityIn, Name
+from include.nemo_local.services.not_offered import offered_config, offered_target
 
 _SAMPLING = ("temperature", "max_tokens", "top_p", "stop")
 
@@ -51,7 +52,7 @@ class Retriever(BaseModel):
 class TargetIn(EntityIn):
     """What is evaluated: a model by name or endpoint, a retriever, or answers in rows or a data set."""
 
-    type: Literal["model", "retriever", "rows", "dataset"]
+    type: Annotated[Literal["model", "retriever", "rows", "dataset"], BeforeValidator(offered_target)]
     model: str | ModelRef | None = None
     retriever: Retriever | None = None
     rows: list[dict[str, Any]] | None = Field(default=None, min_length=1)
@@ -178,7 +179,7 @@ Task = Annotated[RowTask | BeirTask, Field(discriminator="type")]
 class ConfigIn(EntityIn):
     """An evaluation of rows (`custom`) or of a retriever."""
 
-    type: Literal["custom", "retriever"]
+    type: Annotated[Literal["custom", "retriever"], BeforeValidator(offered_config)]
     params: TaskParams | None = None
     tasks: dict[str, Task] = Field(min_length=1)
 

@@ -19,13 +19,19 @@ DETAIL = (
 )
 
 
-def health_router() -> APIRouter:
-    """``GET /health``."""
+def health_router(engine: str) -> APIRouter:
+    """``GET /health``, which names the engine too."""
     routes = APIRouter()
 
     @routes.get("/health")
     def health() -> dict[str, Any]:
-        return {"status": "ok", "service": "nemo_local", "simulated": True, "detail": DETAIL}
+        return {
+            "status": "ok",
+            "service": "nemo_local",
+            "simulated": True,
+            "engine": engine,
+            "detail": DETAIL,
+        }
 
     return routes
 
@@ -77,5 +83,9 @@ def state_router(
             "gpus": {"total": gpus.total, "used": gpus.used()},
             "lists": {"deployments": held, "customization": training, "evaluation": evaluating},
         }
+
+    @routes.get("/gpu-uses")
+    def gpu_uses() -> list[dict[str, Any]]:
+        return gpus.uses()
 
     return routes

@@ -12,6 +12,7 @@ import orjson
 from include.nemo_local import clock, engine
 from include.nemo_local.behaviours import Behaviours
 from include.nemo_local.engine.errors import EngineError, TrainingCancelled
+from include.nemo_local.engines import Engine, Fitted
 from include.nemo_local.errors import ApiError, JobCancelled, JobFailed, ServerStopping
 from include.nemo_local.gpus import CUSTOMIZATION, GpuPool
 from include.nemo_local.jobs import JobControl
@@ -29,6 +30,7 @@ class Training:
     def __init__(
         self,
         store: Store,
+        engine: Engine,
         gpus: GpuPool,
         repositories: Repositories,
         behaviours: Behaviours,
@@ -37,14 +39,14 @@ class Training:
         training_seconds: float,
         listing_seconds: float,
     ) -> None:
-        self._store, self._gpus, self._repositories = store, gpus, repositories
+        self._store, self._engine, self._gpus, self._repositories = store, engine, gpus, repositories
         self._behaviours = behaviours
         self._adapters_dir = adapters_dir
         self._training_seconds, self._listing_seconds = training_seconds, listing_seconds
 
     def run(self, job_id: str, control: JobControl) -> None:
         """Trains to the end, whatever it is; raises ServerStopping only, which leaves the job as it is."""
-        record = self._store.change(CUSTOMIZATION, job_id, _running)
+        record = self._store.change(CUSTOMIZATION, job_id, self._running)
         if record is None or record.body["status"] != "running":
             return
         try:
@@ -69,6 +71,12 @@ class Training:
         self._store.change(CUSTOMIZATION, job_id, mutate)
         self._gpus.settle()
 
+    def _running(self, record: Record) -> None:
+        if record.body["status"] in ("created", "pending", "running"):
+            record.body["status"] = record.body["status_details"]["status"] = "running"
+            record.body["status_details"]["metrics"]["metrics"] = {"train_loss": [], "val_loss": []}
+            _log(record, "TrainingJobRunning", f"engine {self._engine.name}: {self._engine.detail}")
+
     def _ended_early(self, job_id: str, control: JobControl) -> None:
         # The fit stops for a shutdown as it does for a cancel: only the latter ends the job.
         try:
@@ -88,23 +96,25 @@ class Training:
             self._store.change(CUSTOMIZATION, record.id, mutate)
             return not control.stop_wanted()
 
-        adapter = engine.fit(
+        adapter = self._engine.fit(
             data.training_rows(),
             data.validation_rows(),
-            engine.capacity_of(base),
-            _hyperparameters(record.body["hyperparameters"]),
-            on_epoch,
+            base,
+            record.body["hyperparameters"],
+            on_epoch=on_epoch,
+            stop_wanted=control.stop_wanted,
         )
-        control.wait_until(started + self._training_seconds)
+        least = self._behaviours.seconds("customization", *names, default=self._training_seconds)
+        control.wait_until(started + least)
         if (reason := control.wait_while_held(self._behaviours, "customization", *names)) is not None:
             raise JobFailed(reason)
         self._publish(record, adapter, elapsed_seconds=clock.now() - started)
 
-    def _publish(self, record: Record, adapter: engine.Adapter, *, elapsed_seconds: float) -> None:
+    def _publish(self, record: Record, adapter: Fitted, *, elapsed_seconds: float) -> None:
         """Uploads the adapter and completes the job; raises JobCancelled when a cancel came first."""
         output = record.body["output_model"]
         folder = self._adapters_dir / record.id
-        path = folder / "adapter.npz"
+        path = folder / self._engine.adapter_file
         if output is not None:
             folder.mkdir(parents=True, exist_ok=True)
             adapter.save(path)
@@ -188,23 +198,6 @@ class _Data:
 def log_status(store: Store, job_id: str, message: str, detail: str | None) -> None:
     """Adds a line to the job's status log."""
     store.change(CUSTOMIZATION, job_id, lambda record: _log(record, message, detail))
-
-
-def _hyperparameters(given: dict[str, Any]) -> engine.Hyperparameters:
-    return engine.Hyperparameters(
-        epochs=given["epochs"],
-        batch_size=given["batch_size"],
-        learning_rate=given["learning_rate"],
-        adapter_dim=(given.get("lora") or {}).get("adapter_dim", 8),
-        seed=given["seed"],
-    )
-
-
-def _running(record: Record) -> None:
-    if record.body["status"] in ("created", "pending", "running"):
-        record.body["status"] = record.body["status_details"]["status"] = "running"
-        record.body["status_details"]["metrics"]["metrics"] = {"train_loss": [], "val_loss": []}
-        _log(record, "TrainingJobRunning", None)
 
 
 def _finish(record: Record, status: str, detail: str) -> None:
