@@ -8,7 +8,7 @@ from pydantic import Field
 
 from include.flywheel.config.base import StrictModel, validate
 from include.flywheel.config.nims import Nim, load_catalogue, select
-from include.flywheel.config.profile import Profile, Training, Waiting, load_profile
+from include.flywheel.config.profile import Gpus, Profile, Training, Waiting, load_profile
 from include.flywheel.config.workload import Workload, load_workloads
 from include.flywheel.datasets.icl.config import IclConfig
 from include.flywheel.datasets.spec import DatasetSpec
@@ -48,6 +48,7 @@ class ResolvedConfig(StrictModel):
     icl: IclConfig
     training: Training
     gate: Gate
+    gpus: Gpus
     waiting: Waiting
     seed: int
 
@@ -59,7 +60,7 @@ class ResolvedConfig(StrictModel):
             kind=self.workload.kind,
             stratify_by=self.workload.stratify_by,
             icl=self.icl,
-            icl_contexts=tuple(sorted({nim.context_tokens for nim in self.nims})),
+            icl_contexts=tuple(sorted({nim.icl_context_tokens for nim in self.nims})),
             seed=self.seed,
         )
 
@@ -82,6 +83,7 @@ def resolve(conf: dict[str, Any], workload: Workload | None) -> ResolvedConfig:
     profile = load_profile(config_name)
     split = _override_split(profile, said.data_split_config or {})
     nims = _distinct(select(load_catalogue(), said.nims or profile.nims))
+    _check_budget(nims, profile.gpus.total, config_name)
     return ResolvedConfig(
         workload=workload,
         config_name=config_name,
@@ -91,6 +93,7 @@ def resolve(conf: dict[str, Any], workload: Workload | None) -> ResolvedConfig:
         icl=profile.icl,
         training=profile.training,
         gate=profile.gate,
+        gpus=profile.gpus,
         waiting=profile.waiting,
         seed=profile.seed if split.random_seed is None else split.random_seed,
     )
@@ -111,6 +114,18 @@ def _check_same_workload(said: RunConf, workload: Workload) -> None:
                 f"`{field}` = {theirs!r}: this DAG turns the wheel for {mine!r} only; "
                 "use the other workload's own DAG, or flywheel_on_demand"
             )
+
+
+def _check_budget(nims: list[Nim], total: int | None, config_name: str) -> None:
+    """A NIM that could never get its GPUs would wait until somebody notices: refuse it at once."""
+    for nim in nims:
+        training = nim.customization.num_gpus if nim.customization else 0
+        for need, use in ((nim.gpus or 0, "its deployment"), (training, "its customization")):
+            if total is not None and need > total:
+                raise ConfigError(
+                    f"`nims` names {nim.name!r}: {use} needs {need} GPUs, but `gpus.total` of the profile "
+                    f"{config_name!r} is {total}; raise it, or leave the NIM out"
+                )
 
 
 def _override_split(profile: Profile, changes: dict[str, Any]) -> SplitConfig:

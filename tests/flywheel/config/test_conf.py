@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.flywheel.config.conf import ResolvedConfig, resolve
-from include.flywheel.config.nims import load_catalogue
-from include.flywheel.config.profile import load_profile
+from include.flywheel.config.nims import NimType, load_catalogue
+from include.flywheel.config.profile import load_profile, profile_files
 from include.flywheel.config.workload import Workload, load_workloads
 from include.flywheel.datasets.split import SplitConfig
 from include.flywheel.errors import ConfigError, UnknownName
@@ -72,7 +72,8 @@ def test_a_resolved_config_survives_its_document() -> None:
     assert ResolvedConfig.model_validate(config.model_dump(mode="json")) == config
 
 
-KNOWN = ", ".join(sorted(load_catalogue()))
+KNOWN = ", ".join(sorted(name for name, nim in load_catalogue().items() if nim.type is NimType.LLM))
+PROFILES = ", ".join(sorted(profile_files()))
 TWICE = LAPTOP.nims[0]
 REFUSED = [
     ({"eval_sise": 3}, "conf: `eval_sise` = 3: unknown key: remove it or correct its spelling"),
@@ -93,8 +94,17 @@ REFUSED = [
         {"nims": ["meta/none"]},
         f"`nims` names 'meta/none', which the NIM catalogue does not know; known are: {KNOWN}",
     ),
+    (
+        {"nims": ["nvidia/nv-embedqa-e5-v5"]},
+        "`nims` names 'nvidia/nv-embedqa-e5-v5': its `type` is 'embedding', but this job evaluates NIMs of",
+    ),
+    (
+        {"nims": ["google/gemma-2b-it"]},
+        "`nims` names 'google/gemma-2b-it', but the NIM catalogue does not know its `image_name`, "
+        "`image_tag`, without which it cannot be deployed; complete its entry",
+    ),
     ({"nims": [TWICE, TWICE]}, f"`nims` names {TWICE} more than once; name each NIM once"),
-    ({"config_name": "huge"}, "`config_name` is 'huge'; known profiles are: laptop"),
+    ({"config_name": "huge"}, f"`config_name` is 'huge'; known profiles are: {PROFILES}"),
     (
         {"workload_id": "other"},
         "`workload_id` = 'other': this DAG turns the wheel for 'desk' only; use the other workload's own "

@@ -9,23 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.flywheel.config import nims, profile, workload
+from include.flywheel.config import workload
 from include.flywheel.config.base import read_yaml
-from include.flywheel.config.nims import load_catalogue, select
 from include.flywheel.config.profile import load_profile
 from include.flywheel.config.workload import Workload, load_workloads
-from include.flywheel.errors import ConfigError, UnknownName
-
-NIM = "{name: %s, image_name: i, image_tag: '1', parameters: 1.0e+9, gpus: 1, context_tokens: 8}"
-
-
-def test_every_profile_of_the_repository_loads_and_knows_its_nims() -> None:
-    names = [path.stem for path in profile.DIRECTORY.glob("*.yaml")]
-    assert "laptop" in names
-    for name in names:
-        chosen = load_profile(name)
-        assert len(select(load_catalogue(), chosen.nims)) == len(set(chosen.nims))
-        assert chosen.description
+from include.flywheel.errors import ConfigError
 
 
 def test_every_workload_of_the_repository_loads_and_names_a_profile() -> None:
@@ -35,38 +23,6 @@ def test_every_workload_of_the_repository_loads_and_names_a_profile() -> None:
         load_profile(one.profile)
         assert one.description
         assert one.owner not in {"", "airflow"}
-
-
-def test_every_nim_of_the_catalogue_can_be_deployed() -> None:
-    for name, nim in load_catalogue(nims.CATALOGUE).items():
-        assert nim.name == name
-        assert re.fullmatch(r"[A-Za-z0-9._-]+", nim.slug)
-        assert nim.image_tag[0].isdigit()
-        assert nim.customization is None or "@" in nim.customization.target
-    assert list(load_catalogue()) == [nim.name for nim in select(load_catalogue(), list(load_catalogue()))]
-
-
-def test_two_nims_with_one_slug_are_refused(tmp_path: Path) -> None:
-    file = tmp_path / "nims.yaml"
-    for first, second in (("meta/a-b", "meta-a/b"), ("meta/a", "meta/a")):
-        file.write_text(f"nims: [{NIM % first}, {NIM % second}]")
-        with pytest.raises(
-            ConfigError, match=f"nims.yaml: `name` = '{second}' and '{first}' are both called"
-        ):
-            load_catalogue(file)
-
-
-def test_an_unknown_nim_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="known are: meta/"):
-        select(load_catalogue(), ["meta/none"])
-
-
-def test_a_profile_is_found_by_name_and_never_by_path(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("description: d\nnims: [a]\n")
-    assert load_profile("mine", tmp_path).seed == 42
-    for name in ("../mine", str(tmp_path / "mine"), ""):
-        with pytest.raises(UnknownName, match="known profiles are: mine"):
-            load_profile(name, tmp_path)
 
 
 BAD_WORKLOADS = [
