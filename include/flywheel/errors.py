@@ -8,6 +8,7 @@ FlywheelError
 │   └── NotEnoughRecords   fewer usable records than the split needs
 ├── DecisionError          scores that cannot be compared
 ├── DeliveryError          a notification that the application did not accept
+├── LeaseRefused           a request for GPUs that can never be granted
 └── StateError             a run document that is missing or contradicts what is asked
 """
 
@@ -44,6 +45,10 @@ class DecisionError(FlywheelError):
 
 class DeliveryError(FlywheelError):
     """A notification that was not accepted."""
+
+
+class LeaseRefused(FlywheelError):
+    """A request for GPUs that can never be granted: too large, or of a NIM that was taken down."""
 
 
 class StateError(FlywheelError):

@@ -48,6 +48,18 @@ class StageName(StrEnum):
     REFERENCE_EVAL = "reference_eval"
 
 
+class StepName(StrEnum):
+    """What the run does once, before and after its NIMs."""
+
+    PREPARE = "prepare"
+    BUILD_DATASETS = "build_datasets"
+    UPLOAD_DATASETS = "upload_datasets"
+    DECIDE = "decide"
+    RECORD_WINNERS = "record_winners"
+    NOTIFY_APPLICATION = "notify_application"
+    CLOSE_RUN = "close_run"
+
+
 class StageStatus(StrEnum):
     """How far a stage is. `submitted` until the service has said anything about the job."""
 
@@ -63,3 +75,9 @@ class StageStatus(StrEnum):
     def is_over(self) -> bool:
         """Whether nothing follows."""
         return self not in {StageStatus.PENDING, StageStatus.SUBMITTED, StageStatus.RUNNING}
+
+
+def may_follow(status: RunStatus | NimStatus) -> list[RunStatus | NimStatus]:
+    """The live statuses that `status` may follow: those before it, and itself for a step that is repeated."""
+    words: list[RunStatus | NimStatus] = list(type(status))
+    return [word for word in words[: words.index(status) + 1] if not word.is_over]
