@@ -32,6 +32,9 @@ class Document:
     def index(self) -> str:
         return self._index.name
 
+    def remove(self) -> None:
+        self._index.forget(self)
+
     @property
     def fields(self) -> dict[str, dict[str, Any]]:
         return self._index.mapping.fields
@@ -73,6 +76,11 @@ class Index:
             self.documents = [one for one in self.documents if one is not old]
             self._searchable = min(self._searchable, len(self.documents))
         return self.create(doc_id, source), old is not None
+
+    def forget(self, document: Document) -> None:
+        del self.by_id[document.id]
+        self.documents = [one for one in self.documents if one is not document]
+        self._searchable = min(self._searchable, len(self.documents))
 
     def _parse(self, doc_id: str, source: bytes) -> Document:
         try:

@@ -156,6 +156,22 @@ class Cluster:
         shards = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
         return 200, {"count": self.searches.count(names[0], _json(body)), "_shards": shards}
 
+    def _delete_by_query(self, _method: str, names: list[str], params: Parameters, body: bytes) -> Answer:
+        asked = _json(body)
+        if "query" not in asked:
+            raise Refused(400, "action_request_validation_exception", "query is missing;")
+        found = self.searches.matching(names[0], asked)
+        for document in found:
+            document.remove()
+        self._refresh_if(params, self.indices.resolve(names[0]))
+        return 200, {
+            "took": 1,
+            "timed_out": False,
+            "deleted": len(found),
+            "version_conflicts": 0,
+            "failures": [],
+        }
+
     def _field_caps(self, _method: str, names: list[str], params: Parameters, body: bytes) -> Answer:
         indices = self.indices.resolve(names[0], lenient=params.get("ignore_unavailable") == "true")
         wanted = _json(body).get("fields") or params["fields"].split(",")
@@ -255,6 +271,7 @@ _ROUTES: list[tuple[str, tuple[str, ...], _Handler]] = [
     (r"/_search", ("GET", "POST"), Cluster._search),
     (rf"/{_NAME}/_search", ("GET", "POST"), Cluster._search),
     (rf"/{_NAME}/_count", ("GET", "POST"), Cluster._count),
+    (rf"/{_NAME}/_delete_by_query", ("POST",), Cluster._delete_by_query),
     (rf"/{_NAME}/_refresh", ("GET", "POST"), Cluster._refresh),
     (r"/_refresh", ("GET", "POST"), Cluster._refresh),
     (rf"/{_NAME}/_field_caps", ("GET", "POST"), Cluster._field_caps),

@@ -59,8 +59,11 @@ class Searches:
         return self.points.pop(name, None) is not None
 
     def count(self, pattern: str, body: dict[str, Any]) -> int:
+        return len(self.matching(pattern, body))
+
+    def matching(self, pattern: str, body: dict[str, Any]) -> list[Document]:
         holds = predicate(body.get("query", {"match_all": {}}))
-        return sum(holds(one) for index in self._indices.resolve(pattern) for one in index.visible())
+        return [one for index in self._indices.resolve(pattern) for one in index.visible() if holds(one)]
 
     def search(self, pattern: str | None, body: dict[str, Any]) -> dict[str, Any]:
         unknown = set(body) - _KEYS
