@@ -47,6 +47,7 @@ BESIDES_THE_SDK = {
     ("include/pipeline/factory.py", "airflow.timetables"),
     ("include/pipeline/listener.py", "airflow.listeners"),
     ("include/pipeline/sensors.py", "airflow.triggers.base"),
+    ("include/pipeline/lease_sensor.py", "airflow.triggers.base"),
 }
 MAY_PRINT = {"cli", "local_stack"}
 MODULE_LINES = 300

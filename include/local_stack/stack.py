@@ -7,7 +7,7 @@ import secrets
 import sys
 import urllib.request
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -29,15 +29,24 @@ _AIRFLOW_READY_SECONDS = 180.0
 class Stack:
     """One local stack. `start_services()` and then `start_airflow()`; `stop()` ends what was started.
 
-    `environment` is added to that of Airflow's processes.
+    `environment` is added to that of Airflow's processes, `nemo_options` to the stand-in's command.
     """
 
-    def __init__(self, layout: Layout, ports: Ports, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        ports: Ports,
+        environment: Mapping[str, str] | None = None,
+        nemo_options: Sequence[str] = (),
+    ) -> None:
         self.layout = layout
         self.ports = ports
         self.settings: dict[str, list[dict[str, Any]]] = {}
         self._environment = dict(environment or {})
+        self._nemo_options = list(nemo_options)
         self._services: list[Service] = []
+        # How each was started, by the name of its log, so that one alone can be started again.
+        self._started_as: dict[str, tuple[Service, list[str], dict[str, str]]] = {}
         self._database_uri = ""
         self._lock = StackLock(layout.state / "lock")
         self._sessions = Sessions(layout.state / "sessions", PROJECT_ROOT, layout.postgres)
@@ -59,6 +68,10 @@ class Stack:
     def airflow_url(self) -> str:
         """Address of the Airflow UI and REST API."""
         return f"http://127.0.0.1:{self.ports.airflow}"
+
+    @property
+    def _mongo_pid_file(self) -> Path:
+        return self.layout.state / "mongo.pid"
 
     @property
     def events_file(self) -> Path:
@@ -91,7 +104,7 @@ class Stack:
     def _mongo(self, env: dict[str, str]) -> None:
         # Its own file of the process id: the default is one for all servers of the machine, and a file that
         # outlived its server keeps the next from starting.
-        pid_file = self.layout.state / "mongo.pid"
+        pid_file = self._mongo_pid_file
         pid_file.unlink(missing_ok=True)
         command = [str(Path(sys.executable).parent / "nx-27017"), "-p", str(self.ports.mongo)]
         command += ["--data-dir", str(self.layout.state / "mongo"), "--pid-file", str(pid_file)]
@@ -100,7 +113,9 @@ class Stack:
 
     def _nemo(self, env: dict[str, str]) -> None:
         command = [sys.executable, "-m", "include.nemo_local", "--port", str(self.ports.nemo)]
-        command += ["--data-dir", str(self.layout.state / "nemo_local")]
+        command += ["--data-dir", str(self.layout.state / "nemo_local"), *self._nemo_options]
+        # Its matrices are small: more threads than one only fight over the cores.
+        env = env | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         service = self._start("NeMo stand-in", "nemo_local", command, env)
         service.wait_ready(lambda: _answers(f"{self.nemo_url}/health"), _READY_SECONDS)
 
@@ -117,8 +132,7 @@ class Stack:
 
     def start_airflow(self) -> None:
         """Bring the metadata database up to date and start Airflow's four components. Raises StackError."""
-        env = airflow_config.environment(self.layout, self.ports, self._database_uri, self._secrets())
-        env |= self._environment
+        env = self._airflow_environment()
         self._write_passwords()
         prepared = self.layout.state / "airflow_settings.json"
         prepared.touch(mode=0o600)
@@ -142,6 +156,20 @@ class Stack:
             for name in ("api-server", "scheduler", "dag-processor", "triggerer")
         }
         components["api-server"].wait_ready(self._airflow_is_healthy, _AIRFLOW_READY_SECONDS)
+
+    def start_beside(
+        self, log: str, command: list[str], environment: Mapping[str, str] | None = None
+    ) -> Service:
+        """Start what the stack does not bring, such as a queue and its workers; it ends with the stack.
+
+        After `start_services`; gets the environment of Airflow's processes, and `environment`.
+        Raises ToolMissing.
+        """
+        return self._start(log, log, command, self._airflow_environment() | dict(environment or {}))
+
+    def _airflow_environment(self) -> dict[str, str]:
+        env = airflow_config.environment(self.layout, self.ports, self._database_uri, self._secrets())
+        return env | self._environment
 
     def _wait_for_end(self, service: Service) -> None:
         if service.wait_end(_AIRFLOW_READY_SECONDS) != 0:
@@ -173,6 +201,18 @@ class Stack:
             self._kill_leftovers()
             self._lock.release()
 
+    def pid_of(self, log: str) -> int:
+        """Process id of a service, by the name of its log: `mongo`, `nemo_local`, `airflow_scheduler`, …"""
+        return self._started_as[log][0].pid
+
+    def start_again(self, log: str) -> None:
+        """Start a service once more that has ended, as it was started before."""
+        ended, command, env = self._started_as[log]
+        self._services.remove(ended)
+        if log == "mongo":
+            self._mongo_pid_file.unlink(missing_ok=True)
+        self._start(ended.name, log, command, env)
+
     def _kill_leftovers(self) -> None:
         """What a stack in this folder left behind when it was killed, or what escaped from its group."""
         self._sessions.kill()
@@ -181,6 +221,7 @@ class Stack:
     def _start(self, name: str, log: str, command: list[str], env: dict[str, str]) -> Service:
         service = Service(name, command, log=self.layout.logs / f"{log}.log", env=env, cwd=PROJECT_ROOT)
         self._started(service)
+        self._started_as[log] = (service, command, env)
         return service
 
     def _started(self, service: Service) -> None:

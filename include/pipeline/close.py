@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from include.flywheel.errors import FlywheelError
 from include.flywheel.runs.documents import RunDocument, now
-from include.flywheel.runs.states import NimStatus, RunStatus
+from include.flywheel.runs.states import NimStatus, RunStatus, StepName
 from include.nemo.errors import NemoError
 from include.pipeline import staging
 from include.pipeline.notify import tell
-from include.pipeline.run import Run, current_run
-from include.pipeline.undeploy import sweep
+from include.pipeline.prepare import open_document
+from include.pipeline.run import Run, current_run, is_last_try
+from include.pipeline.undeploy import take_down
+from include.stores.leases import open_leases
 
 
 def close() -> None:
@@ -23,13 +25,18 @@ def close() -> None:
     Fails, and so fails the DAG run, where the run did not complete.
     """
     run = current_run()
-    document = run.runs.find(run.job_id)
-    if document is None:
-        raise AirflowFailException("the run has no document: the log of its first task says why")
+    # A run that was cancelled before its first task is written down too.
+    document = open_document(run)
+    with run.runs.at_step(run.job_id, StepName.CLOSE_RUN):
+        _close(run, document)
+
+
+def _close(run: Run, document: RunDocument) -> None:
     problems = _take_down(run, document)
     if not document.status.is_over:
         _end(run, document)
         document = run.runs.get(run.job_id)
+    if document.notification is None:
         tell(run, document)
     if problems:
         raise AirflowFailException(problems)
@@ -38,21 +45,25 @@ def close() -> None:
 
 
 def _take_down(run: Run, document: RunDocument) -> str | None:
-    """End what is left, remove intermediate files; what could not be done, in words."""
-    problems = []
+    """End what is left, give its GPUs back, remove intermediate files; what could not be done, in words."""
+    problem = None
     try:
-        if document.resolved is not None:
-            sweep(run)
-        run.runs.update(run.job_id, everything_down_at=now())
+        if document.everything_down_at is None:
+            if document.resolved is not None:
+                take_down(run)
+                open_leases().forget(run.job_id)
+            run.runs.update(run.job_id, everything_down_at=now())
     except (FlywheelError, NemoError) as error:
-        problems.append(str(error))
+        if isinstance(error, NemoError) and error.transient and not is_last_try():
+            raise AirflowException(f"{error} (this task tries again)") from None
+        problem = str(error)
+        run.runs.note(run.job_id, problem)
     try:
         staging.remove(run.job_id)
     except OSError as error:
-        problems.append(f"staging files of {run.job_id} could not be removed: {error}")
-    for problem in problems:
-        run.runs.note(run.job_id, problem)
-    return "; ".join(problems) or None
+        # Nothing that costs money: the run is what it is.
+        run.runs.note(run.job_id, f"staging files of {run.job_id} could not be removed: {error}")
+    return problem
 
 
 def _end(run: Run, document: RunDocument) -> None:

@@ -12,11 +12,12 @@ from include.flywheel.datasets.card import card_lines
 from include.flywheel.datasets.kinds import Kind
 from include.flywheel.datasets.spec import TRAIN_FILE, VAL_FILE
 from include.flywheel.logs.store import LogQuery
+from include.flywheel.runs.states import StepName
 from include.nemo import entities
 from include.nemo.datastore import create_namespace, get_namespace
 from include.pipeline import staging
 from include.pipeline.prepare import load_config
-from include.pipeline.run import current_run, log, telling
+from include.pipeline.run import Run, log, telling, working_run
 from include.stores.logs import open_logs
 
 # Where the files stand in the Data Store; the Customizer looks for the folders `training` and `validation`.
@@ -24,9 +25,15 @@ REMOTE_FOLDERS = {TRAIN_FILE: "training", VAL_FILE: "validation"}
 
 
 def build() -> dict[str, Any]:
-    """Read the log store, write the files into the staging folder; returns the counts."""
-    run = current_run()
-    with telling(run), tempfile.TemporaryDirectory() as spool:
+    """Read the log store, write the files into the staging folder; returns the counts.
+
+    A run that is retried keeps the data set that it has uploaded: the log store has moved on since.
+    """
+    run = working_run()
+    if (known := _uploaded(run)) is not None:
+        return {"records_read": known["ledger"]["records_read"], "digest": known["digest"]}
+    step = run.runs.at_step(run.job_id, StepName.BUILD_DATASETS)
+    with telling(run), step, tempfile.TemporaryDirectory() as spool:
         config = load_config(run)
         store = open_logs(config.workload.logs_conn_id)
         folder = staging.folder(run.job_id)
@@ -56,25 +63,36 @@ def upload() -> list[dict[str, str]]:
 
     Safe to repeat: repository and entry are looked up, and an upload of the same bytes changes nothing.
     """
-    run = current_run()
+    run = working_run()
     with telling(run):
-        hook = NemoHook()
-        uri = f"hf://datasets/{hook.namespace}/{run.dataset}"
-        folder = staging.folder(run.job_id)
-        store = hook.data_store()
-        repo = f"{hook.namespace}/{run.dataset}"
-        with hook.client() as nemo:
-            nemo.ensure(create_namespace(hook.namespace), get_namespace(hook.namespace))
-        store.ensure_repo(repo)
-        report = run.runs.get(run.job_id).dataset or {}
-        for file in report["files"]:
-            log.info("uploading %(name)s (%(records)s records, %(bytes)s bytes)", file)
-            with (folder / file["name"]).open("rb") as content:
-                store.upload_file(repo, remote_path(file["name"]), content)
-        with hook.client() as nemo:
-            nemo.ensure(
-                entities.create_dataset(hook.namespace, run.dataset, files_url=uri, project=run.project),
-                entities.get_dataset(hook.namespace, run.dataset),
-            )
-        run.runs.update(run.job_id, dataset_uri=uri)
+        if _uploaded(run) is None:
+            with run.runs.at_step(run.job_id, StepName.UPLOAD_DATASETS):
+                _upload(run)
     return [{"name": nim.nim, "slug": nim.slug} for nim in run.runs.nims(run.job_id)]
+
+
+def _uploaded(run: Run) -> dict[str, Any] | None:
+    document = run.runs.get(run.job_id)
+    return document.dataset if document.dataset_uri else None
+
+
+def _upload(run: Run) -> None:
+    hook = NemoHook()
+    uri = f"hf://datasets/{hook.namespace}/{run.dataset}"
+    folder = staging.folder(run.job_id)
+    store = hook.data_store()
+    repo = f"{hook.namespace}/{run.dataset}"
+    with hook.client() as nemo:
+        nemo.ensure(create_namespace(hook.namespace), get_namespace(hook.namespace))
+    store.ensure_repo(repo)
+    report = run.runs.get(run.job_id).dataset or {}
+    for file in report["files"]:
+        log.info("uploading %(name)s (%(records)s records, %(bytes)s bytes)", file)
+        with (folder / file["name"]).open("rb") as content:
+            store.upload_file(repo, remote_path(file["name"]), content)
+    with hook.client() as nemo:
+        nemo.ensure(
+            entities.create_dataset(hook.namespace, run.dataset, files_url=uri, project=run.project),
+            entities.get_dataset(hook.namespace, run.dataset),
+        )
+    run.runs.update(run.job_id, dataset_uri=uri)

@@ -10,10 +10,12 @@ from airflow.timetables.trigger import CronTriggerTimetable
 
 from include.flywheel.config.workload import Workload, load_workloads
 from include.flywheel.evaluation.specs import Stage
+from include.flywheel.runs.leases.model import LeaseKind
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import StageName
 from include.pipeline import params, tasks
 from include.pipeline.description import describe
+from include.pipeline.lease_sensor import LeaseSensor
 from include.pipeline.run import NAME_TEMPLATE
 from include.pipeline.sensors import (
     AdapterSensor,
@@ -84,14 +86,15 @@ def _wire() -> None:
 
     reference_scores = _reference(nims)
     each = _nim_group().expand(nim=nims)
+    undeployed = each.get_child_by_label("undeploy")
     decided = task(task_id="decide", trigger_rule="all_done")(tasks.decide_run)()
     recorded = task(task_id="record_winners")(tasks.record)()
     notified = task(task_id="notify_application")(tasks.notify)()
     # Without setups: a cancel turns the finished setups of a mapped neighbour to failed, and then a teardown
     # that has some does not run.
-    closed = task(task_id="close_run", retries=0)(tasks.close)().as_teardown(on_failure_fail_dagrun=True)
-    [each, reference_scores] >> decided >> recorded >> notified >> closed
-    each.get_child_by_label("undeploy") >> closed
+    closed = task(task_id="close_run")(tasks.close)().as_teardown(on_failure_fail_dagrun=True)
+    [each, undeployed, reference_scores] >> decided >> recorded >> notified >> closed
+    undeployed >> closed
 
 
 def _reference(uploaded: Any) -> Any:
@@ -111,40 +114,54 @@ def _reference(uploaded: Any) -> Any:
 def _nim_group() -> Any:
     @task_group(group_id=_GROUP)
     def nim_group(nim: dict[str, str]) -> None:
-        """One NIM: deployed and customized side by side, evaluated three times, and always taken down."""
-        deploy = _mapped("deploy", tasks.deploy)(nim)
-        deployed = StageDeploymentSensor(
-            task_id="deploy_wait",
-            job=_of("deploy"),
-            served_model=_NAME,
-            instance_name=_NAME,
-            slug=_SLUG,
-            stage="deploy",
-        )
-        customize = _mapped("customize", tasks.customize)(nim)
-        customized = StageCustomizationSensor(
-            task_id="customize_wait", job=_of("customize"), instance_name=_NAME, slug=_SLUG, stage="customize"
-        )
-        # The proxy lists an adapter a while after its training ended.
-        adapter = AdapterSensor(
-            task_id="adapter_wait",
-            job=_of("deploy"),
-            customization=_of("customize"),
-            instance_name=_NAME,
-            slug=_SLUG,
-            stage=StageName.ADAPTER.value,
-        )
-        deploy >> deployed
-        customize >> customized
+        """One NIM: customized and deployed side by side, evaluated three times, and always taken down.
+
+        Training is leased first, and serving only then, so that nothing that waits holds what others need.
+        """
+        training = LeaseSensor(task_id="lease_training", nim=nim, kind=LeaseKind.TRAINING)
+        serving = LeaseSensor(task_id="lease_serving", nim=nim, kind=LeaseKind.SERVING)
+        customize, customized = _customization(nim)
+        deploy, deployed, adapter = _deployment(nim)
+        trained = _mapped("trained", tasks.end_training, trigger_rule="all_done")(nim)
+        training >> customize >> customized >> trained
+        training >> serving >> deploy >> deployed
         [deployed, customized] >> adapter
 
         scores = _mapped("scores", tasks.keep_scores, trigger_rule="all_done")(nim)
         for stage, before in ((Stage.BASE, deployed), (Stage.ICL, deployed), (Stage.CUSTOMIZED, adapter)):
             submitted, waited = _evaluation(nim, stage)
             before >> submitted >> waited >> scores
+        trained >> scores
         scores >> _mapped("undeploy", tasks.undeploy)(nim).as_teardown()
 
     return nim_group
+
+
+def _customization(nim: Any) -> tuple[Any, Any]:
+    """The tasks that submit a training and wait for it."""
+    wait = StageCustomizationSensor(
+        task_id="customize_wait", job=_of("customize"), instance_name=_NAME, slug=_SLUG, stage="customize"
+    )
+    return _mapped("customize", tasks.customize)(nim), wait
+
+
+def _deployment(nim: Any) -> tuple[Any, Any, Any]:
+    """The tasks that deploy, wait until the NIM is served, and until its adapter is.
+
+    The proxy lists an adapter a while after its training ended.
+    """
+    who = {"instance_name": _NAME, "slug": _SLUG}
+    ready = StageDeploymentSensor(
+        task_id="deploy_wait", job=_of("deploy"), served_model=_NAME, stage="deploy", **who
+    )
+    adapter = AdapterSensor(
+        task_id="adapter_wait",
+        job=_of("deploy"),
+        customization=_of("customize"),
+        stage=StageName.ADAPTER.value,
+        **who,
+    )
+    return _mapped("deploy", tasks.deploy)(nim), ready, adapter
 
 
 def _evaluation(nim: Any, stage: Stage) -> tuple[Any, Any]:

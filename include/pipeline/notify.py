@@ -16,7 +16,7 @@ from include.flywheel.evaluation.specs import Stage
 from include.flywheel.report.delivery import deliver
 from include.flywheel.report.notification import Event, NotificationInput, WinnerDetails, payload
 from include.flywheel.runs.documents import RunDocument, now
-from include.flywheel.runs.states import RunStatus
+from include.flywheel.runs.states import RunStatus, StepName
 from include.pipeline.prepare import load_config
 from include.pipeline.run import Run, current_run
 from include.stores.application import find_webhook
@@ -33,7 +33,8 @@ _EVENTS = {
 def notify() -> bool:
     """Tell the application. A failed delivery is written down and changes nothing else."""
     run = current_run()
-    tell(run, run.runs.get(run.job_id))
+    with run.runs.at_step(run.job_id, StepName.NOTIFY_APPLICATION):
+        tell(run, run.runs.get(run.job_id))
     delivery = run.runs.get(run.job_id).notification or {}
     return bool(delivery.get("delivered"))
 
@@ -76,6 +77,7 @@ def _notification(run: Run, document: RunDocument) -> NotificationInput:
         event=_EVENTS[document.status],
         run_id=document.run_id,
         job_id=document.job_id,
+        pass_number=document.pass_number,
         client_id=document.client_id,
         workload_id=document.workload_id,
         occurred_at=datetime.fromisoformat(document.finished_at)

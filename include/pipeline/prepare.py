@@ -10,11 +10,12 @@ from airflow.sdk import get_current_context
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.config.conf import ResolvedConfig, resolve
 from include.flywheel.config.workload import Workload, load_workloads
+from include.flywheel.runs.digests import digest_of
 from include.flywheel.runs.documents import NimDocument, Reference, RunDocument, now
-from include.flywheel.runs.states import RunStatus
+from include.flywheel.runs.states import RunStatus, StepName
 from include.nemo import NemoClient, entities, health, inference
 from include.nemo.errors import Forbidden, Invalid, NotFound, Unauthorized, Unreadable
-from include.pipeline.run import Run, current_run, telling
+from include.pipeline.run import Run, log, telling, working_run
 
 _PACKAGES = ("apache-airflow", "airflow-model-flywheel", "scikit-learn", "numpy")
 
@@ -22,14 +23,16 @@ _PACKAGES = ("apache-airflow", "airflow-model-flywheel", "scikit-learn", "numpy"
 def prepare() -> None:
     """Open the run's document, validate its conf, reach NeMo.
 
-    The document exists before the conf is looked at, so that a refused run is written down too.
+    The document exists before the conf is looked at, so that a refused run is written down too. What a run
+    began with stays, however often it is retried and whatever the files say by then.
     """
-    run = current_run()
-    conf = _conf()
-    workload = next((one for one in load_workloads() if one.dag_id == run.dag_id), None)
-    _open(run, conf, workload)
-    with telling(run):
-        config = resolve(conf, workload)
+    run = working_run()
+    document = open_document(run)
+    if document.resolved is not None:
+        log.info("the configuration of this run was settled before")
+        return
+    with telling(run), run.runs.at_step(run.job_id, StepName.PREPARE):
+        config = resolve(document.conf, _workload(run))
         hook = NemoHook()
         with hook.client() as nemo:
             simulated = _is_simulated(nemo)
@@ -47,6 +50,7 @@ def prepare() -> None:
             error=None,
             simulated=simulated,
             resolved=config.model_dump(mode="json"),
+            **{"digests.config": digest_of(config.model_dump(mode="json"))},
             reference=None if reference is None else reference.model_dump(mode="json"),
             versions={name: version(name) for name in _PACKAGES},
         )
@@ -59,10 +63,17 @@ def _conf() -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _open(run: Run, conf: dict[str, Any], workload: Workload | None) -> None:
+def _workload(run: Run) -> Workload | None:
+    """The configured workload whose DAG this is; None for the on-demand DAG."""
+    return next((one for one in load_workloads() if one.dag_id == run.dag_id), None)
+
+
+def open_document(run: Run) -> RunDocument:
+    """The run's document, opened where it is not yet."""
+    conf, workload = _conf(), _workload(run)
     client_id = workload.client_id if workload else str(conf.get("client_id", ""))
     workload_id = workload.workload_id if workload else str(conf.get("workload_id", ""))
-    run.runs.open(
+    return run.runs.open(
         RunDocument(
             job_id=run.job_id,
             dag_id=run.dag_id,

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from include.flywheel.errors import FlywheelError
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
-from include.flywheel.runs.repository import RunRepository
+from include.flywheel.runs.repository import REFERENCE, RunRepository
 from include.flywheel.runs.states import StageName, StageStatus
 from include.nemo.errors import NemoError
 from include.stores.runs import open_runs
@@ -33,6 +33,14 @@ class Run:
     dag_id: str
     run_id: str
     runs: RunRepository
+    pass_number: int = 0
+
+    def refuse_if_closed(self, slug: str) -> None:
+        """Raises AirflowFailException where the run was cancelled, or the NIM taken down in this pass."""
+        if self.runs.get(self.job_id).cancel_requested_at is not None:
+            raise AirflowFailException("the run was cancelled: nothing is submitted any more")
+        if slug != REFERENCE and self.runs.nim(self.job_id, slug).closed_pass >= self.pass_number:
+            raise AirflowFailException("this NIM was taken down: retry it to begin anew")
 
     @property
     def project(self) -> str:
@@ -49,7 +57,29 @@ def current_run() -> Run:
     """The run of the task that is running."""
     dag_run = get_current_context()["dag_run"]
     job_id = ids.job_id(dag_run.dag_id, dag_run.run_id)
-    return Run(job_id=job_id, dag_id=dag_run.dag_id, run_id=dag_run.run_id, runs=open_runs())
+    return Run(
+        job_id=job_id,
+        dag_id=dag_run.dag_id,
+        run_id=dag_run.run_id,
+        runs=open_runs(),
+        pass_number=dag_run.clear_number or 0,
+    )
+
+
+def working_run() -> Run:
+    """The same, for a task that works towards a result: once its tasks were cleared, a run is open again."""
+    run = current_run()
+    if run.runs.begin_pass(run.job_id, run.pass_number):
+        run.runs.note(run.job_id, "goes on: tasks were cleared to run again")
+    return run
+
+
+def nim_run(nim: dict[str, str]) -> Run:
+    """The same, for a task of a NIM, whose name it shows in the grid."""
+    name_in_grid(nim)
+    run = working_run()
+    run.runs.begin_nim_pass(run.job_id, nim["slug"], run.pass_number)
+    return run
 
 
 def name_in_grid(nim: dict[str, str]) -> None:
@@ -72,14 +102,14 @@ def telling(run: Run, slug: str | None = None, stage: StageName | None = None) -
     except (AirflowSkipException, AirflowFailException):
         raise
     except (FlywheelError, NemoError) as error:
-        again = isinstance(error, NemoError) and error.transient and not _is_last_try()
+        again = isinstance(error, NemoError) and error.transient and not is_last_try()
         if again:
             raise AirflowException(f"{error} (this task tries again)") from None
         record_failure(run, str(error), slug, stage)
         show(str(error))
         raise AirflowFailException(str(error)) from None
     except Exception as error:
-        if _is_last_try():
+        if is_last_try():
             record_failure(run, f"unexpected {type(error).__name__}: {error}", slug, stage)
         raise
 
@@ -105,6 +135,7 @@ def record_failure(run: Run, text: str, slug: str | None, stage: StageName | Non
     run.runs.note(run.job_id, f"{slug}{'' if stage is None else ' ' + stage.value}: {text}")
 
 
-def _is_last_try() -> bool:
+def is_last_try() -> bool:
+    """Whether Airflow tries the task that is running no more after this."""
     instance: Any = get_current_context()["ti"]
     return bool(instance.try_number > instance.max_tries)

@@ -20,7 +20,7 @@ from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, evaluator
 from include.nemo.errors import NotFound
-from include.pipeline.run import Run, current_run, name_in_grid, telling
+from include.pipeline.run import Run, name_in_grid, telling, working_run
 from include.pipeline.stages import EVALUATIONS
 
 
@@ -54,7 +54,7 @@ class _Evaluated:
 def keep_scores(nim: dict[str, str]) -> None:
     """Fetch what the NIM's evaluations measured. Runs whatever happened before; never fails another NIM."""
     name_in_grid(nim)
-    run, slug = current_run(), nim["slug"]
+    run, slug = working_run(), nim["slug"]
     with telling(run, slug):
         customized = run.runs.nim(run.job_id, slug).customized_model
         with NemoHook().client() as nemo:
@@ -66,7 +66,7 @@ def keep_scores(nim: dict[str, str]) -> None:
 
 def keep_reference_scores() -> None:
     """Fetch what the production model scored when it was asked again, if it was."""
-    run = current_run()
+    run = working_run()
     with telling(run, REFERENCE, StageName.REFERENCE_EVAL):
         reference = run.runs.get(run.job_id).reference
         if reference is None:

@@ -24,11 +24,14 @@ from include.airflow_nemo.triggers import NemoJobTrigger
 from include.flywheel.config.profile import Waiting
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
+from include.flywheel.runs.leases.model import LeaseKind
 from include.flywheel.runs.states import StageName, StageStatus
 from include.nemo import customizer
 from include.nemo.progress import JobProgress
+from include.pipeline.leases import release
 from include.pipeline.prepare import load_config
 from include.pipeline.run import current_run, show
+from include.pipeline.writing import until_written
 from include.stores.runs import open_runs
 
 if TYPE_CHECKING:
@@ -41,16 +44,22 @@ _TRIGGER = "include.pipeline.sensors.StageTrigger"
 class StageTrigger(NemoJobTrigger):
     """Writes what it sees of a stage into the run's document. `extra`: `job_id`, `slug`, `stage`."""
 
+    _end: JobProgress | None = None
+
     async def on_progress(self, progress: JobProgress) -> None:
         """Called at each change."""
+        self._end = progress if progress.state.is_terminal else None
         await asyncio.to_thread(record_progress, self.extra, progress)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yields the one event of the wait; a failure is written down first, whatever its cause."""
+        """Yields the one event of the wait; what it says is written down first, whatever its cause."""
         async for event in super().run():
+            if self._end is not None:
+                # Once more: the store may have been away when the end was seen.
+                await until_written(self.log, record_progress, self.extra, self._end)
             if isinstance(event, TaskFailedEvent):
                 reason = str((event.xcoms or {}).get("error"))
-                await asyncio.to_thread(record_failure, self.extra, reason)
+                await until_written(self.log, record_failure, self.extra, reason)
                 show(reason, self.log)
             yield event
 
@@ -63,11 +72,16 @@ def record_progress(extra: dict[str, Any], progress: JobProgress) -> None:
     if not progress.state.is_terminal:
         waiting = progress.state in {"created", "pending"}
         fields["status"] = (StageStatus.PENDING if waiting else StageStatus.RUNNING).value
+        if not waiting and runs.stage(job_id, slug, stage).started_at is None:
+            fields["started_at"] = now()
     else:
         fields |= {"status": _end(progress).value, "finished_at": now()}
         if not progress.state.ok:
             fields["error"] = progress.reason or f"ended as {progress.state}"
     runs.set_live_stage(job_id, slug, stage, **fields)
+    if stage is StageName.CUSTOMIZE and progress.state.is_terminal:
+        # At once: the task that does it for certain starts seconds later.
+        release(runs, job_id, slug, LeaseKind.TRAINING)
 
 
 def record_failure(extra: dict[str, Any], reason: str) -> None:
@@ -135,7 +149,14 @@ class AdapterSensor(StageDeploymentSensor):
         run = current_run()
         with NemoHook(self.nemo_conn_id).client() as nemo:
             self.served_model = nemo.send(customizer.get_job(self.customization)).output_model
-        run.runs.update_nim(run.job_id, self.extra["slug"], customized_model=self.served_model)
+        slug = self.extra["slug"]
+        run.runs.update_nim(
+            run.job_id,
+            slug,
+            customized_model=self.served_model,
+            customized_model_uri=f"hf://models/{self.served_model}",
+        )
+        run.runs.set_live_stage(run.job_id, slug, StageName.ADAPTER, submitted_at=now())
         return super().execute(context)
 
 

@@ -17,10 +17,11 @@ from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, customizer, deployments, evaluator
 from include.nemo.call import Call
 from include.nemo.errors import Conflict, NotFound
+from include.nemo.jobs import JobKind, url_of
 from include.nemo.models import CustomizationJob, Deployment
 from include.pipeline.datasets import remote_path
 from include.pipeline.prepare import load_config
-from include.pipeline.run import Run, current_run, name_in_grid, telling
+from include.pipeline.run import Run, nim_run, telling, working_run
 from include.pipeline.submit import ClosedGuard, job_fields, submit_once
 
 EVALUATIONS = {
@@ -33,10 +34,9 @@ EVALUATIONS = {
 
 def deploy(nim: dict[str, str]) -> str:
     """Deploy a NIM; returns `namespace/name` of the deployment."""
-    name_in_grid(nim)
-    run, slug = current_run(), nim["slug"]
+    run, slug = nim_run(nim), nim["slug"]
     with telling(run, slug, StageName.DEPLOY):
-        facts = _facts(load_config(run), slug)
+        facts = facts_of(load_config(run), slug)
         hook = NemoHook()
         name = ids.deployment(run.job_id, slug)
         run.runs.set_nim_status(run.job_id, slug, NimStatus.DEPLOYING)
@@ -49,6 +49,7 @@ def deploy(nim: dict[str, str]) -> str:
                 StageName.DEPLOY,
                 status=StageStatus.SUBMITTED.value,
                 remote_id=f"{hook.namespace}/{name}",
+                remote_uri=url_of(nemo.urls, JobKind.DEPLOYMENT, f"{hook.namespace}/{name}"),
                 submitted_at=now(),
             )
             guard.close_if_needed(lambda: nemo.send(deployments.delete(hook.namespace, name)))
@@ -82,11 +83,10 @@ def _deploy_once(nemo: NemoClient, namespace: str, name: str, nim: Nim, project:
 
 def customize(nim: dict[str, str]) -> str:
     """Start a customization job; returns its id. Skipped for a NIM without customization target."""
-    name_in_grid(nim)
-    run, slug = current_run(), nim["slug"]
+    run, slug = nim_run(nim), nim["slug"]
     with telling(run, slug, StageName.CUSTOMIZE):
         config = load_config(run)
-        facts = _facts(config, slug)
+        facts = facts_of(config, slug)
         if facts.customization is None:
             _skip_customization(run, slug)
         hook = NemoHook()
@@ -108,6 +108,7 @@ def customize(nim: dict[str, str]) -> str:
                     )
                 ),
                 cancel=lambda job: nemo.send(customizer.cancel_job(job)),
+                uri=lambda job: url_of(nemo.urls, JobKind.CUSTOMIZATION, job),
             )
 
 
@@ -123,7 +124,7 @@ def _customization_job(
 ) -> Call[CustomizationJob]:
     namespace = training_config.partition("/")[0]
     name = ids.customization(run.job_id, nim.slug, attempt)
-    training = config.training
+    training = config.training.for_model(nim.parameters)
     return customizer.create_job(
         namespace=namespace,
         name=name,
@@ -181,8 +182,7 @@ def _training_config(nemo: NemoClient, namespace: str, nim: Nim) -> str:
 
 def evaluate(nim: dict[str, str], stage: str) -> str:
     """Start the evaluation of a NIM at a stage; returns the job's id."""
-    name_in_grid(nim)
-    run, slug, which = current_run(), nim["slug"], Stage(stage)
+    run, slug, which = nim_run(nim), nim["slug"], Stage(stage)
     with telling(run, slug, EVALUATIONS[which]):
         model = (
             nim["name"] if which is not Stage.CUSTOMIZED else run.runs.nim(run.job_id, slug).customized_model
@@ -198,7 +198,7 @@ def _examples(run: Run, slug: str) -> str:
     Skips where no request could carry an example: the same questions again would be no ICL score.
     """
     config = load_config(run)
-    name = icl_file(config.dataset_spec().context_tokens(_facts(config, slug).context_tokens))
+    name = icl_file(config.dataset_spec().context_tokens(facts_of(config, slug).icl_context_tokens))
     files = {file["name"] for file in (run.runs.get(run.job_id).dataset or {}).get("files", [])}
     if name in files:
         return name
@@ -209,7 +209,7 @@ def _examples(run: Run, slug: str) -> str:
 
 def evaluate_reference() -> str:
     """Ask the production model again on the holdout; returns the job's id. Skipped where that cannot be."""
-    run = current_run()
+    run = working_run()
     with telling(run, REFERENCE, StageName.REFERENCE_EVAL):
         reference = run.runs.get(run.job_id).reference
         if reference is None:
@@ -243,8 +243,10 @@ def _evaluate(run: Run, slug: str, which: Stage, model: str, file: str) -> str:
                 )
             ),
             cancel=lambda job: nemo.send(evaluator.cancel_job(job)),
+            uri=lambda job: url_of(nemo.urls, JobKind.EVALUATION, job),
         )
 
 
-def _facts(config: ResolvedConfig, slug: str) -> Nim:
+def facts_of(config: ResolvedConfig, slug: str) -> Nim:
+    """What the catalogue knows of the NIM."""
     return next(nim for nim in config.nims if nim.slug == slug)

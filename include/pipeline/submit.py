@@ -9,7 +9,6 @@ from typing import Protocol, TypeVar
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.flywheel.runs.documents import now
-from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import StageName, StageStatus
 from include.nemo.states import JobState
 from include.pipeline.run import Run
@@ -39,29 +38,21 @@ class ClosedGuard:
     """Tells a submit that its NIM was closed while it created something.
 
     `undeploy` marks the NIM closed before it looks for what to remove, so whatever it could not see yet was
-    created by a submit that reads the mark afterwards. The run's last task sweeps once more.
+    created by a submit that reads the mark afterwards. The run's last tasks sweep once more.
     """
 
     def __init__(self, run: Run, slug: str) -> None:
         self._run = run
         self._slug = slug
-        self._seen = self._closed()
-        if self._cancelled():
-            raise AirflowFailException("the run was cancelled: nothing is submitted any more")
+        run.refuse_if_closed(slug)
 
     def close_if_needed(self, remove: Callable[[], object]) -> None:
         """Call after creating. Removes it again, and fails the task, if the NIM was closed meanwhile."""
-        if self._closed() > self._seen or self._cancelled():
+        try:
+            self._run.refuse_if_closed(self._slug)
+        except AirflowFailException as closed:
             remove()
-            raise AirflowFailException("the run was cancelled while this was created; it was removed again")
-
-    def _closed(self) -> int:
-        if self._slug == REFERENCE:
-            return 0
-        return self._run.runs.nim(self._run.job_id, self._slug).closed_at_try
-
-    def _cancelled(self) -> bool:
-        return self._run.runs.get(self._run.job_id).cancel_requested_at is not None
+            raise AirflowFailException(f"{closed}; what was created meanwhile was removed again") from None
 
 
 def submit_once(
@@ -72,8 +63,10 @@ def submit_once(
     find: Callable[[int], list[J]],
     create: Callable[[int], J],
     cancel: Callable[[str], object],
+    uri: Callable[[str], str],
 ) -> str:
-    """Id of the stage's job: the one that exists, else a new one. `find` and `create` get the attempt number.
+    """Id of the stage's job: the one that exists, else a new one. `find` and `create` get the attempt number,
+    `cancel` and `uri` (where people find it) the job's id.
 
     The number stands in the run's document and is raised only when the job found has failed or was cancelled.
     """
@@ -104,7 +97,13 @@ def submit_once(
         raise AirflowFailException(f"the service answered a {stage.value} job without an id; look at its log")
     remote_id = job.id
     run.runs.set_live_stage(
-        run.job_id, slug, stage, status=StageStatus.SUBMITTED.value, remote_id=remote_id, submitted_at=now()
+        run.job_id,
+        slug,
+        stage,
+        status=StageStatus.SUBMITTED.value,
+        remote_id=remote_id,
+        remote_uri=uri(remote_id),
+        submitted_at=now(),
     )
     guard.close_if_needed(lambda: cancel(remote_id))
     return remote_id

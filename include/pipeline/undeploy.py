@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
-
-from airflow.sdk import get_current_context
 
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.errors import FlywheelError
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
+from include.flywheel.runs.leases.model import LeaseKind
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, customizer, deployments, evaluator
 from include.nemo.call import Call
 from include.nemo.errors import Conflict, Invalid, NotFound
+from include.pipeline.leases import close_leases, give_back
 from include.pipeline.run import Run, current_run, name_in_grid, telling
 
 log = logging.getLogger(__name__)
 
-_DOWN_SECONDS = 120.0
+_DOWN_SECONDS = 300.0
 _POLL_SECONDS = 0.5
 
 
@@ -29,17 +30,28 @@ class StillRunning(FlywheelError):
 
 
 def undeploy(nim: dict[str, str]) -> None:
-    """Cancel the NIM's jobs, undeploy it, and say how it ended."""
+    """Cancel the NIM's jobs, undeploy it, give its GPUs back, and say how it ended."""
     name_in_grid(nim)
     run, slug = current_run(), nim["slug"]
     with telling(run, slug):
         # First, so that a submit in flight sees it after it has created something.
-        run.runs.update_nim(run.job_id, slug, closed_at_try=get_current_context()["ti"].try_number)
+        run.runs.close_nim(run.job_id, slug, run.pass_number)
+        take_down(run, slug)
+        close_leases(run, slug)
+        _say_how_it_ended(run, slug)
+
+
+def end_training(nim: dict[str, str]) -> None:
+    """Give the GPUs of the training back as it is over; end it first where nobody waits for it any more."""
+    name_in_grid(nim)
+    run, slug = current_run(), nim["slug"]
+    with telling(run, slug):
         hook = NemoHook()
         with hook.client() as nemo:
-            cancel_jobs(nemo, hook.namespace, run.project, slug)
-            _ignore_gone(nemo, deployments.delete(hook.namespace, ids.deployment(run.job_id, slug)))
-        _say_how_it_ended(run, slug)
+            _until_none_is_left(
+                run, lambda: cancel_jobs(nemo, hook.namespace, run.project, slug, [customizer])
+            )
+        give_back(run, slug, LeaseKind.TRAINING)
 
 
 def _say_how_it_ended(run: Run, slug: str) -> None:
@@ -53,11 +65,17 @@ def _say_how_it_ended(run: Run, slug: str) -> None:
                 )
 
 
-def cancel_jobs(nemo: NemoClient, namespace: str, project: str, slug: str | None = None) -> int:
+def cancel_jobs(
+    nemo: NemoClient,
+    namespace: str,
+    project: str,
+    slug: str | None = None,
+    services: Sequence[Any] = (customizer, evaluator),
+) -> int:
     """Cancel the live jobs of a run, or of one of its NIMs; returns how many were live."""
     fields = {} if slug is None else {"nim": slug}
     live = 0
-    for service in (customizer, evaluator):
+    for service in services:
         for job in nemo.collect(
             service.list_jobs(namespace=namespace, project=project, custom_fields=fields)
         ):
@@ -68,29 +86,34 @@ def cancel_jobs(nemo: NemoClient, namespace: str, project: str, slug: str | None
     return live
 
 
-def sweep(run: Run) -> None:
-    """End everything that carries the run's project, and wait until nothing of it runs.
+def take_down(run: Run, slug: str | None = None) -> None:
+    """End all that carries the run's project, or of one of its NIMs, and wait until nothing of it runs.
 
-    The last line of defence: a submit that was killed between creating and looking back leaves its job here.
-    Raises StillRunning after two minutes.
+    For a whole run it is the last line of defence: a submit that was killed between creating and looking back
+    leaves its job here. Raises StillRunning after five minutes.
     """
     hook = NemoHook()
-    deadline = time.monotonic() + _DOWN_SECONDS
+    slugs = [slug] if slug else [nim.slug for nim in run.runs.nims(run.job_id)]
     with hook.client() as nemo:
-        while True:
-            left = cancel_jobs(nemo, hook.namespace, run.project)
-            for nim in run.runs.nims(run.job_id):
-                name = ids.deployment(run.job_id, nim.slug)
-                left += _undeploy_if_there(nemo, hook.namespace, name)
-            if left == 0:
-                return
-            if time.monotonic() > deadline:
-                raise StillRunning(
-                    f"{left} remote jobs or deployments of project {run.project} still run "
-                    f"{_DOWN_SECONDS:.0f} s after they were told to end: look at the services' logs and "
-                    "remove them by hand"
-                )
-            time.sleep(_POLL_SECONDS)
+
+        def end() -> int:
+            left = cancel_jobs(nemo, hook.namespace, run.project, slug)
+            names = [ids.deployment(run.job_id, one) for one in slugs]
+            return left + sum(_undeploy_if_there(nemo, hook.namespace, name) for name in names)
+
+        _until_none_is_left(run, end)
+
+
+def _until_none_is_left(run: Run, end: Callable[[], int]) -> None:
+    deadline = time.monotonic() + _DOWN_SECONDS
+    while left := end():
+        if time.monotonic() > deadline:
+            raise StillRunning(
+                f"{left} remote jobs or deployments of project {run.project} still run "
+                f"{_DOWN_SECONDS:.0f} s after they were told to end: look at the services' logs and "
+                "remove them by hand"
+            )
+        time.sleep(_POLL_SECONDS)
 
 
 def _undeploy_if_there(nemo: NemoClient, namespace: str, name: str) -> int:

@@ -8,26 +8,34 @@ from include.flywheel.errors import DecisionError
 from include.flywheel.evaluation.decision import Decision, DecisionInputs, MissingStage
 from include.flywheel.evaluation.specs import Stage
 from include.flywheel.evaluation.verdict import decide
+from include.flywheel.runs.digests import decision_digest, scores_digest
 from include.flywheel.runs.documents import NimDocument, RunDocument, now
-from include.flywheel.runs.states import RunStatus
+from include.flywheel.runs.states import RunStatus, StepName
 from include.pipeline.prepare import load_config
-from include.pipeline.run import Run, current_run, telling
+from include.pipeline.run import Run, current_run, telling, working_run
 from include.pipeline.stages import EVALUATIONS
+from include.pipeline.undeploy import take_down
+from include.stores.leases import open_leases
 
 log = logging.getLogger(__name__)
 
 
 def decide_run() -> str:
     """The verdict, from the stored scores; returns the word. Fails when no NIM could be evaluated."""
-    run = current_run()
-    with telling(run):
+    run = working_run()
+    with telling(run), run.runs.at_step(run.job_id, StepName.DECIDE):
         document = run.runs.get(run.job_id)
         if document.resolved is None or document.dataset is None or document.dataset_uri is None:
             raise DecisionError(
                 document.error or "the run ended before its data set was ready: see the first tasks"
             )
         decision = decide(_inputs(run, document))
-        run.runs.update(run.job_id, decision=decision.model_dump(mode="json"))
+        written = decision.model_dump(mode="json")
+        digests = {
+            "digests.scores": scores_digest(run.runs.scores(run.job_id)),
+            "digests.decision": decision_digest(written),
+        }
+        run.runs.update(run.job_id, decision=written, **digests)
         log.info("%s: %s", decision.verdict, decision.reason)
         return decision.verdict.value
 
@@ -80,11 +88,18 @@ def _why_no_reference(document: RunDocument, scored: bool) -> str | None:
 
 
 def record() -> list[str]:
-    """Write the winners down and call the run completed; returns their names."""
+    """Write the winners down and call the run completed; returns their names.
+
+    A run is completed when nothing of it runs any more: a deployment that was forgotten costs on.
+    """
     run = current_run()
-    with telling(run):
+    with telling(run), run.runs.at_step(run.job_id, StepName.RECORD_WINNERS):
         document = run.runs.get(run.job_id)
         decision = Decision.model_validate(document.decision)
         winners = [] if decision.winner is None else [decision.winner.model_dump(mode="json")]
-        run.runs.set_status(run.job_id, RunStatus.COMPLETED, winners=winners, finished_at=now())
+        take_down(run)
+        open_leases().forget(run.job_id)
+        run.runs.set_status(
+            run.job_id, RunStatus.COMPLETED, winners=winners, everything_down_at=now(), finished_at=now()
+        )
         return [winner["nim"] for winner in winners]

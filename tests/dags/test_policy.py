@@ -19,6 +19,7 @@ from airflow.sdk import DAG, Param, task
 from airflow.sdk.definitions._internal.types import is_arg_set
 from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
+from airflow.utils.file import might_contain_dag
 
 from include.flywheel.config.workload import load_workloads
 
@@ -92,7 +93,8 @@ def probed(dag_file: Path, root: Path = ROOT) -> dict[str, Any]:
 
 
 def test_each_workload_has_its_dag_and_one_is_on_demand(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {one.dag_id for one in load_workloads()} | {"flywheel_on_demand"}
+    turns = {one.dag_id for one in load_workloads()} | {"flywheel_on_demand"}
+    assert set(dags) == turns | {"flywheel_upkeep"}
 
 
 def test_every_dag_keeps_the_policy(dags: dict[str, DAG]) -> None:
@@ -140,7 +142,7 @@ def test_owner_tags_and_documentation_are_the_workloads(dags: dict[str, DAG]) ->
 
 
 def test_a_teardown_takes_every_nim_down_and_the_last_one_fails_the_run(dags: dict[str, DAG]) -> None:
-    for dag in dags.values():
+    for dag in (one for one in dags.values() if one.dag_id != "flywheel_upkeep"):
         undeploy, close = dag.get_task("nim.undeploy"), dag.get_task("close_run")
         assert undeploy.is_teardown
         assert close.is_teardown
@@ -150,12 +152,25 @@ def test_a_teardown_takes_every_nim_down_and_the_last_one_fails_the_run(dags: di
         assert "nim.undeploy" in close.upstream_task_ids
 
 
+def test_the_clean_up_reports_whatever_happened_before(dags: dict[str, DAG]) -> None:
+    upkeep = dags["flywheel_upkeep"]
+    assert upkeep.max_active_runs == 1
+    assert upkeep.get_task("reconcile").downstream_task_ids == {"retain"}
+    assert upkeep.get_task("retain").downstream_task_ids == {"report"}
+    assert {upkeep.get_task(name).trigger_rule for name in ("retain", "report")} == {"all_done"}
+
+
 @pytest.mark.parametrize("dag_file", DAG_FILES, ids=lambda path: path.name)
 def test_importing_a_dag_file_is_quick_and_touches_nothing(dag_file: Path) -> None:
     answer = probed(dag_file)
     assert answer["dags"]
     assert answer["touched"] == []
     assert answer["cpu_seconds"] < IMPORT_CPU_SECONDS
+
+
+@pytest.mark.parametrize("dag_file", DAG_FILES, ids=lambda path: path.name)
+def test_airflow_looks_into_a_dag_file(dag_file: Path) -> None:
+    assert might_contain_dag(str(dag_file), safe_mode=True)
 
 
 CURIOUS = """
@@ -223,6 +238,7 @@ REFUSED = [
     ("min_quality", 1.5),
     ("min_quality", "0.9"),
 ]
+UPKEEP_REFUSED = [("dry_run", "yes"), ("dry_run", None), ("grace_minutes", -1), ("grace_minutes", 1.5)]
 ACCEPTED = [
     ("client_id", "acme"),
     ("config_name", None),
@@ -241,6 +257,12 @@ ACCEPTED = [
 def test_a_bad_conf_is_refused_by_its_param(on_demand: DAG, name: str, value: Any) -> None:
     with pytest.raises(ParamValidationError):
         copy.copy(on_demand.params.get_param(name)).resolve(value)
+
+
+@pytest.mark.parametrize(("name", "value"), UPKEEP_REFUSED)
+def test_a_bad_param_of_the_clean_up_is_refused(dags: dict[str, DAG], name: str, value: Any) -> None:
+    with pytest.raises(ParamValidationError):
+        copy.copy(dags["flywheel_upkeep"].params.get_param(name)).resolve(value)
 
 
 @pytest.mark.parametrize(("name", "value"), ACCEPTED)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,14 @@ import pytest
 import yaml
 from pymongo import MongoClient
 
+from include.flywheel.config.nims import CATALOGUE
 from include.flywheel.config.workload import DIRECTORY, DIRECTORY_VARIABLE
 from include.flywheel.logs.files import FileLogStore
 from include.flywheel.logs.lines import read_lines
 from include.flywheel.logs.load import load
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import RunDocument
+from include.flywheel.runs.leases.repository import LeaseRepository
 from include.flywheel.runs.repository import RunRepository
 from include.local_stack import airflow_config, samples
 from include.local_stack.airflow_api import AirflowApi
@@ -36,13 +40,18 @@ EMPTY = "flywheel__acme-shop__never_logged"
 GARBLED = "flywheel__acme-shop__garbled_logs"
 CHAT = "flywheel__acme-shop__small_talk"
 ON_DEMAND = "flywheel_on_demand"
+# Workloads of the same traffic, for runs side by side.
+CROWD = [f"flywheel__crowd__workload_{number}" for number in range(8)]
+# A NIM that cannot be customized, and whose context has no room for an example.
+PLAIN_NIM = "google/gemma-2-9b-it"
 
 OVER = {"success", "failed"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is end-to-end, and comes last: quick failures are seen first."""
+    """Everything here is end-to-end, and comes last: quick failures are seen first. Kills come after all."""
     here = [item for item in items if Path(__file__).parent in item.path.parents]
+    here.sort(key=lambda item: item.path.stem == "test_kills")
     for item in here:
         item.add_marker("e2e")
     items[:] = [item for item in items if item not in here] + here
@@ -55,6 +64,7 @@ class World:
     stack: Stack
     api: AirflowApi
     runs: RunRepository
+    leases: LeaseRepository
     nemo: httpx.Client
 
     def start(self, dag_id: str, run_id: str, **conf: Any) -> str:
@@ -68,6 +78,13 @@ class World:
         while not ready():
             self.stack.check()
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+            time.sleep(0.2)
+
+    def wait_unchecked(self, ready: Callable[[], bool], seconds: float = 120) -> None:
+        """The same while a service of the stack is down on purpose."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            assert time.monotonic() < deadline, f"not within {seconds} s"
             time.sleep(0.2)
 
     def finish(self, dag_id: str, run_id: str, seconds: float = 180) -> str:
@@ -93,6 +110,33 @@ class World:
             "live_jobs": [row["id"] for row in jobs if row["status"] in live],
             "datasets": [row["name"] for row in rows("/v1/datasets")],
         }
+
+    def jobs(self, project: str) -> set[str]:
+        """Ids of every customization and evaluation job of a run."""
+        return {
+            row["id"]
+            for path in ("/v1/customization/jobs", "/v1/evaluation/jobs")
+            for row in self.nemo.get(path, params={"page_size": 1000}).raise_for_status().json()["data"]
+            if row.get("project") == project
+        }
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A remote job as the service shows it."""
+        kind = "customization" if job_id.startswith("cust") else "evaluation"
+        found: dict[str, Any] = self.nemo.get(f"/v1/{kind}/jobs/{job_id}").raise_for_status().json()
+        return found
+
+    def job_of(self, job_id: str) -> tuple[str, str]:
+        """NIM and stage of a remote job."""
+        fields = self.job(job_id)["custom_fields"]
+        return fields["nim"].replace("-", "/", 1), fields["stage"]
+
+    def airflow_connection(self) -> dict[str, str]:
+        """The connection by which commands reach Airflow."""
+        password = airflow_config.passwords(self.stack.layout)["admin"]
+        url = self.stack.airflow_url
+        said = {"conn_type": "http", "host": url, "login": "admin", "password": password}
+        return {"AIRFLOW_CONN_AIRFLOW_API": json.dumps(said)}
 
     def behave(self, kind: str, model: str, how: dict[str, Any]) -> None:
         """Make the stand-in hold or fail the matching jobs."""
@@ -124,7 +168,32 @@ def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         described = {"client_id": "acme-shop", "workload_id": name, "logs_conn_id": conn_id}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(described))
+    for dag_id in CROWD:
+        workload = dag_id.rpartition("__")[2]
+        described = {"client_id": "crowd", "workload_id": workload, "profile": "tight"}
+        (folder / f"{workload}.yaml").write_text(yaml.safe_dump(described))
     return folder
+
+
+@pytest.fixture(scope="session")
+def profiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A profile with two GPUs for all runs together."""
+    folder = tmp_path_factory.mktemp("profiles")
+    tight = {"extends": "laptop", "description": "Two GPUs.", "gpus": {"total": 2}}
+    (folder / "tight.yaml").write_text(yaml.safe_dump(tight))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our own NIMs, and one whose context has no room for an example."""
+    described = yaml.safe_load(CATALOGUE.read_text())
+    [plain] = [nim for nim in described["nims"] if nim["name"] == PLAIN_NIM]
+    plain |= {"context_tokens": 600, "gpus": 1, "image_name": "local/plain", "image_tag": "1"}
+    plain.pop("customization", None)
+    path = tmp_path_factory.mktemp("catalogue") / "nims.yaml"
+    path.write_text(yaml.safe_dump(described))
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -171,13 +240,30 @@ def _load_chats(path: Path, connection: dict[str, str]) -> None:
     )
 
 
+def relabelled(path: Path, workload: str) -> Iterator[bytes]:
+    """The first lines of a sample as those of another workload."""
+    theirs = f'"client_id":"{samples.CLIENT}","workload_id":"support_agent"'.encode()
+    ours = f'"client_id":"crowd","workload_id":"{workload}"'.encode()
+    labelled = (line for line in read_lines(path) if theirs in line)
+    return (line.replace(theirs, ours) for line in islice(labelled, 400))
+
+
 @pytest.fixture(scope="session")
 def world(
-    tmp_path_factory: pytest.TempPathFactory, workloads: Path, elastic_logs: dict[str, Any]
+    tmp_path_factory: pytest.TempPathFactory,
+    workloads: Path,
+    profiles: Path,
+    catalogue: Path,
+    elastic_logs: dict[str, Any],
 ) -> Iterator[World]:
     layout = Layout(tmp_path_factory.mktemp("stack") / "state")
     ports = Ports.free()
-    with Stack(layout, ports, environment={DIRECTORY_VARIABLE: str(workloads)}) as stack:
+    folders = {
+        DIRECTORY_VARIABLE: str(workloads),
+        "FLYWHEEL_PROFILES": str(profiles),
+        "FLYWHEEL_NIMS": str(catalogue),
+    }
+    with Stack(layout, ports, environment=folders) as stack:
         stack.start_services()
         for conn_id in ("empty_logs", "garbled_logs"):
             (layout.state / conn_id).mkdir()
@@ -193,6 +279,9 @@ def world(
         store = FileLogStore(layout.log_store)
         for workload, path in files.items():
             load(read_lines(path), store, samples.CLIENT, workload).check()
+        for dag_id in CROWD:
+            workload = dag_id.rpartition("__")[2]
+            load(relabelled(files["support_agent"], workload), store, "crowd", workload).check()
         stack.start_airflow()
         password = airflow_config.passwords(layout)["admin"]
         client: MongoClient[dict[str, Any]] = MongoClient("127.0.0.1", ports.mongo)
@@ -200,7 +289,10 @@ def world(
             AirflowApi(stack.airflow_url, "admin", password) as api,
             httpx.Client(base_url=stack.nemo_url, timeout=30) as nemo,
         ):
-            for dag_id in (SUPPORT, ORDERS, EMPTY, GARBLED, CHAT, ON_DEMAND):
+            for dag_id in (SUPPORT, ORDERS, EMPTY, GARBLED, CHAT, ON_DEMAND, *CROWD):
                 api.wait_for_dag(dag_id)
                 api.unpause(dag_id)
-            yield World(stack, api, RunRepository(client["flywheel"]), nemo)
+            database = client["flywheel"]
+            yield World(stack, api, RunRepository(database), LeaseRepository(database), nemo)
+    # As root PostgreSQL lies elsewhere than the test's folder.
+    shutil.rmtree(layout.postgres, ignore_errors=True)

@@ -72,7 +72,15 @@ def run(mongo_database: Database[dict[str, Any]]) -> Run:
 
 
 def submit(run: Run, service: Service) -> str:
-    return submit_once(run, SLUG, STAGE, find=service.find, create=service.create, cancel=service.cancel)
+    return submit_once(
+        run,
+        SLUG,
+        STAGE,
+        find=service.find,
+        create=service.create,
+        cancel=service.cancel,
+        uri="http://nemo/{}".format,
+    )
 
 
 def test_a_second_run_of_the_task_finds_the_first_ones_job(run: Run) -> None:
@@ -118,7 +126,7 @@ def test_a_finished_job_is_used_again(run: Run) -> None:
 
 def test_a_job_created_while_its_nim_was_closed_is_cancelled(run: Run) -> None:
     service = Service()
-    service.while_creating = lambda: run.runs.update_nim(run.job_id, SLUG, closed_at_try=1)
+    service.while_creating = lambda: run.runs.update_nim(run.job_id, SLUG, closed_pass=0)
     with pytest.raises(AirflowFailException, match="removed again"):
         submit(run, service)
     assert [job.state for job in service.jobs] == ["cancelled"]

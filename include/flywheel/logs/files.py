@@ -70,6 +70,17 @@ class FileLogStore:
             ) from error
         return AppendReport(stored=stored, already_stored=sum(map(len, parts.values())) - stored)
 
+    def delete(self, query: LogQuery) -> int:
+        """Delete the query's records, whatever its limit; returns how many there were.
+
+        Lines of others keep their bytes. Raises DataError, and changes that file in nothing, when it is
+        damaged or cannot be written, and for another program's file that changes meanwhile.
+        """
+        # It takes the lock, which is defined here.
+        from include.flywheel.logs.deleting import delete_records  # noqa: PLC0415
+
+        return delete_records(self._root, query)
+
     def describe(self) -> StoreSummary:
         """What the store holds, by client and workload; reads every line."""
         found: dict[tuple[str, str], WorkloadSummary] = {}

@@ -110,6 +110,12 @@ class LogStore(Protocol):
         store does not take some of them.
         """
 
+    def delete(self, query: LogQuery) -> int:
+        """Delete the query's records for good, whatever its limit; returns how many there were.
+
+        Safe to repeat. Raises DataError where the store cannot be changed; what is of others stays as it is.
+        """
+
     def describe(self) -> StoreSummary:
         """What the store holds."""
 

@@ -52,6 +52,8 @@ class NotificationInput(BaseModel):
     workload_id: str
     occurred_at: AwareDatetime
     report_url: str | None = None
+    pass_number: int = 0
+    """How often the job was retried."""
     decision: Decision | None = None
     winner_details: WinnerDetails = Field(default_factory=WinnerDetails)
     reason: str | None = None
@@ -67,9 +69,13 @@ class NotificationInput(BaseModel):
         return self
 
 
-def event_id(job_id: str, event: Event) -> str:
-    """The id of an event: the same for the same job and event, so that a receiver sees repeats."""
-    return str(uuid.uuid5(_EVENT_NAMESPACE, f"{job_id}/{event.value}"))
+def event_id(job_id: str, event: Event, pass_number: int = 0) -> str:
+    """The id of an event: the same for the same job and event, so that a receiver sees repeats.
+
+    A job that was retried ends anew, and says so anew.
+    """
+    again = f"/{pass_number}" if pass_number else ""
+    return str(uuid.uuid5(_EVENT_NAMESPACE, f"{job_id}/{event.value}{again}"))
 
 
 def payload(notification: NotificationInput) -> dict[str, Any]:
@@ -78,7 +84,7 @@ def payload(notification: NotificationInput) -> dict[str, Any]:
     body: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "event": notification.event.value,
-        "event_id": event_id(notification.job_id, notification.event),
+        "event_id": event_id(notification.job_id, notification.event, notification.pass_number),
         "occurred_at": _utc(notification.occurred_at),
         "run_id": notification.run_id,
         "job_id": notification.job_id,

@@ -28,6 +28,8 @@ from include.flywheel.logs.store import (
 _RETRIED = (429, 502, 503, 504)
 _RETRIES = 4
 _PAGE = 1000
+# The answer comes when all is deleted: the work of the cluster, not a fault of the connection.
+_DELETE_SECONDS = 600.0
 
 
 class ElasticLogStore:
@@ -104,6 +106,27 @@ class ElasticLogStore:
         if written.refused:
             raise RecordsRefused(self._index, report, written.refused)
         return report
+
+    def delete(self, query: LogQuery) -> int:
+        """Delete the query's records, whatever its limit; returns how many were deleted.
+
+        Raises DataError as `read`, and when some could not be deleted. The key needs the privilege `delete`.
+        """
+        self._refresh()
+        words = to_query(query, look_up(self._client, self._index))
+        with telling(self._index, "deleting"):
+            answer = dict(
+                self._client.options(request_timeout=_DELETE_SECONDS).delete_by_query(
+                    index=self._index, query=words, conflicts="proceed", refresh=True
+                )
+            )
+        left = len(answer.get("failures", [])) + answer.get("version_conflicts", 0)
+        if left or answer.get("timed_out"):
+            raise DataError(
+                f"index {self._index!r}: {left} records were not deleted; delete "
+                "again when nobody writes them"
+            )
+        return int(answer["deleted"])
 
     def describe(self) -> StoreSummary:
         """What the store holds, by client and workload."""

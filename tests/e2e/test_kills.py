@@ -1,0 +1,93 @@
+"""SIGKILL of everything that a run stands on, while it runs: it ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from include.flywheel.runs.states import NimStatus, RunStatus
+from include.local_stack.errors import StackError
+
+from .conftest import OVER, SUPPORT, World
+from .driver import VICTIMS, Driver, plan
+
+CONF: dict[str, Any] = {
+    "client_id": "acme-shop",
+    "workload_id": "support_agent",
+    "config_name": "tight",
+    "data_split_config": {"eval_size": 40, "limit": 500},
+    "nims": ["meta/llama-3.2-1b-instruct", "meta/llama-3.2-3b-instruct", "meta/llama-3.1-8b-instruct"],
+}
+LIMIT_SECONDS = 900
+# The long form: `KILLS=200 scripts/test -m slow tests/e2e/test_kills.py`.
+KILLS = int(os.environ.get("KILLS", "40"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world: World) -> str:
+    """Digest of the run that nobody kills anything of."""
+    world.start(SUPPORT, "undisturbed", **CONF)
+    assert world.finish(SUPPORT, "undisturbed") == "success"
+    return digest(world, "undisturbed")
+
+
+def test_eight_kills_change_nothing(world: World, undisturbed: str) -> None:
+    survive(world, undisturbed, "killed", seed=1, victims=[*VICTIMS, "worker"])
+
+
+@pytest.mark.slow
+def test_many_kills_change_nothing(world: World, undisturbed: str) -> None:
+    left, seed = plan(seed=2, kills=KILLS), 100
+    while left:
+        done = survive(world, undisturbed, f"killed-{seed}", seed=seed, victims=left)
+        left, seed = left[max(done, 1) :], seed + 1
+
+
+def survive(world: World, undisturbed: str, run_id: str, *, seed: int, victims: list[str]) -> int:
+    """Kill `victims` while a run goes on, and look at what it left; returns how many were killed."""
+    job_id = world.start(SUPPORT, run_id, **CONF)
+
+    def is_over() -> bool:
+        try:
+            return world.api.run_state(SUPPORT, run_id) in OVER
+        except StackError:
+            return False
+
+    done = Driver(world.stack, seed).drive(victims, is_over)
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not is_over():
+        assert time.monotonic() < deadline, f"{run_id} does not end; killed: {done}"
+        time.sleep(0.5)
+    said = f"{run_id}, killed: {done}"
+    run = world.runs.get(job_id)
+    assert (world.api.run_state(SUPPORT, run_id), run.status) == ("success", RunStatus.COMPLETED), (
+        f"{said}: {run.error}; {run.events}"
+    )
+    nims = world.runs.nims(job_id)
+    assert {nim.status for nim in nims} == {NimStatus.COMPLETED}, f"{said}: {[nim.error for nim in nims]}"
+    assert digest(world, run_id) == undisturbed, said
+    jobs = Counter(world.job_of(job) for job in world.jobs(f"run-{job_id}"))
+    assert set(jobs.values()) == {1}, f"{said}: one remote job for each NIM and stage, not {jobs}"
+    left = world.remote(f"run-{job_id}")
+    assert (left["deployments"], left["live_jobs"]) == ([], []), said
+    assert [one for one in world.leases.held() if one.job_id == job_id] == [], said
+    assert [told["event"] for told in world.received(job_id)][:1] == ["run.completed"], said
+    return len(done)
+
+
+def digest(world: World, run_id: str) -> str:
+    """Of what a run measured and decided: scores of every item, verdicts of quality."""
+    run = world.document(SUPPORT, run_id)
+    assert run.decision is not None
+    assert run.dataset is not None
+    found: list[Any] = [run.dataset["digest"], run.decision["verdict"]]
+    found += [
+        [slug, one.stage.value, one.item_ids, one.scores] for slug, one in world.runs.scores(run.job_id)
+    ]
+    return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,35 @@
+"""The stores of the pipeline, behind their connections, in a database of the test's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pymongo.database import Database
+
+from include.flywheel.runs.repository import RunRepository
+from include.stores import leases as stores_leases
+from include.stores import runs as stores_runs
+
+
+@pytest.fixture
+def runs(
+    mongo_uri: str, mongo_database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunRepository]:
+    """The repository that tasks and triggers open."""
+    place = urlsplit(mongo_uri)
+    connection = {
+        "conn_type": "mongo",
+        "host": place.hostname,
+        "port": place.port,
+        "schema": mongo_database.name,
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_FLYWHEEL_RUNS", json.dumps(connection))
+    stores_runs._open.cache_clear()
+    stores_leases._open.cache_clear()
+    yield RunRepository(mongo_database)
+    stores_runs._open.cache_clear()
+    stores_leases._open.cache_clear()
