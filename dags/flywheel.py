@@ -6,6 +6,8 @@ table of what to do. To add a DAG, add a file to include/flywheel/config/workloa
 
 from __future__ import annotations
 
+from airflow.sdk import get_parsing_context
+
 from include.pipeline.factory import flywheel_dags
 
-globals().update(flywheel_dags())
+globals().update(flywheel_dags(get_parsing_context().dag_id))

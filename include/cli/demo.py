@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -153,6 +154,20 @@ class _Demo:
         self._console.print(
             f"  NeMo stand-in: {self._stack.nemo_url}   logs: {self._layout.logs}", markup=False
         )
+        if not self._options.exit:
+            self._say_connections(password)
+
+    def _say_connections(self, password: str) -> None:
+        """Lines to copy into another terminal, for the commands that look at runs."""
+        api = {"conn_type": "http", "host": self._stack.airflow_url, "login": "admin", "password": password}
+        runs = settings.as_environment(self._stack.settings)["AIRFLOW_CONN_FLYWHEEL_RUNS"]
+        self._console.print("\nIn another terminal", style="bold")
+        for line in (
+            f"export AIRFLOW_CONN_FLYWHEEL_RUNS='{runs}'",
+            f"export AIRFLOW_CONN_AIRFLOW_API='{json.dumps(api)}'",
+            ".venv/bin/python -m include.cli.runs show latest",
+        ):
+            self._console.print(f"  {line}", markup=False, soft_wrap=True)
 
     def _wait(self) -> None:
         self._say("everything stays up until Ctrl-C")

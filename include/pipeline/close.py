@@ -12,11 +12,11 @@ from include.flywheel.runs.documents import RunDocument, now
 from include.flywheel.runs.states import NimStatus, RunStatus, StepName
 from include.nemo.errors import NemoError
 from include.pipeline import staging
+from include.pipeline.leases import close_all_leases
 from include.pipeline.notify import tell
 from include.pipeline.prepare import open_document
 from include.pipeline.run import Run, current_run, is_last_try
 from include.pipeline.undeploy import take_down
-from include.stores.leases import open_leases
 
 
 def close() -> None:
@@ -51,7 +51,7 @@ def _take_down(run: Run, document: RunDocument) -> str | None:
         if document.everything_down_at is None:
             if document.resolved is not None:
                 take_down(run)
-                open_leases().forget(run.job_id)
+                close_all_leases(run)
             run.runs.update(run.job_id, everything_down_at=now())
     except (FlywheelError, NemoError) as error:
         if isinstance(error, NemoError) and error.transient and not is_last_try():

@@ -40,9 +40,13 @@ _RETRIES = {
 }
 
 
-def flywheel_dags() -> dict[str, DAG]:
-    """Every DAG of the flywheel by id: one for each configured workload, one on demand."""
-    return {dag.dag_id: dag for dag in map(flywheel_dag, [*load_workloads(), None])}
+def flywheel_dags(only: str | None = None) -> dict[str, DAG]:
+    """Every DAG of the flywheel by id: one for each configured workload, one on demand.
+
+    `only`: the id of the one that is wanted. A task reads its DAG's file anew, and needs no other of it.
+    """
+    described = [(one.dag_id, one) for one in load_workloads()] + [(ON_DEMAND_DAG_ID, None)]
+    return {dag_id: flywheel_dag(one) for dag_id, one in described if only in {None, dag_id}}
 
 
 def flywheel_dag(workload: Workload | None) -> DAG:

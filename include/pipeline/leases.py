@@ -69,6 +69,12 @@ def close_leases(run: Run, slug: str) -> None:
         run.runs.set_lease(run.job_id, slug, kind.value, released_at=at)
 
 
+def close_all_leases(run: Run) -> None:
+    """The same for every NIM of the run: also where its own last task did not get that far."""
+    for nim in run.runs.nims(run.job_id):
+        close_leases(run, nim.slug)
+
+
 def give_up(request: LeaseRequest, reason: str) -> None:
     """The wait has failed: write down why, leave the line."""
     runs, stage = open_runs(), STAGES[request.kind]

@@ -38,7 +38,7 @@ class Run:
     def refuse_if_closed(self, slug: str) -> None:
         """Raises AirflowFailException where the run was cancelled, or the NIM taken down in this pass."""
         if self.runs.get(self.job_id).cancel_requested_at is not None:
-            raise AirflowFailException("the run was cancelled: nothing is submitted any more")
+            raise AirflowFailException("the run was cancelled: nothing goes on")
         if slug != REFERENCE and self.runs.nim(self.job_id, slug).closed_pass >= self.pass_number:
             raise AirflowFailException("this NIM was taken down: retry it to begin anew")
 

@@ -116,8 +116,9 @@ class _StageSensor(NemoJobSensor):
         super().__init__(extra={"slug": slug, "stage": stage}, start_from_trigger=False, **kwargs)
 
     def execute(self, context: Context) -> Any:
-        """Defer with the profile's pauses."""
+        """Defer with the profile's pauses; not in a run that was cancelled while this task was on its way."""
         run = current_run()
+        run.refuse_if_closed(self.extra["slug"])
         waiting: Waiting = load_config(run).waiting
         self.extra["job_id"] = ids.job_id(run.dag_id, run.run_id)
         self.poll_seconds = waiting.poll_seconds

@@ -11,11 +11,11 @@ from include.flywheel.evaluation.verdict import decide
 from include.flywheel.runs.digests import decision_digest, scores_digest
 from include.flywheel.runs.documents import NimDocument, RunDocument, now
 from include.flywheel.runs.states import RunStatus, StepName
+from include.pipeline.leases import close_all_leases
 from include.pipeline.prepare import load_config
 from include.pipeline.run import Run, current_run, telling, working_run
 from include.pipeline.stages import EVALUATIONS
 from include.pipeline.undeploy import take_down
-from include.stores.leases import open_leases
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def record() -> list[str]:
         decision = Decision.model_validate(document.decision)
         winners = [] if decision.winner is None else [decision.winner.model_dump(mode="json")]
         take_down(run)
-        open_leases().forget(run.job_id)
+        close_all_leases(run)
         run.runs.set_status(
             run.job_id, RunStatus.COMPLETED, winners=winners, everything_down_at=now(), finished_at=now()
         )

@@ -22,6 +22,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.file import might_contain_dag
 
 from include.flywheel.config.workload import load_workloads
+from include.pipeline.factory import flywheel_dags
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).with_name("import_probe.py")
@@ -282,3 +283,8 @@ def test_a_workloads_own_dag_is_for_it_alone(dags: dict[str, DAG]) -> None:
         assert copy.copy(param).resolve() == workload.client_id
         with pytest.raises(ParamValidationError):
             copy.copy(param).resolve("somebody-else")
+
+
+def test_a_task_builds_the_dag_that_it_is_of_and_no_other() -> None:
+    assert set(flywheel_dags("flywheel_on_demand")) == {"flywheel_on_demand"}
+    assert flywheel_dags("flywheel__nobody__nothing") == {}

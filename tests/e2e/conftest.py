@@ -7,9 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -25,7 +23,6 @@ from include.flywheel.config.workload import DIRECTORY, DIRECTORY_VARIABLE
 from include.flywheel.logs.files import FileLogStore
 from include.flywheel.logs.lines import read_lines
 from include.flywheel.logs.load import load
-from include.flywheel.runs import ids
 from include.flywheel.runs.documents import RunDocument
 from include.flywheel.runs.leases.repository import LeaseRepository
 from include.flywheel.runs.repository import RunRepository
@@ -33,6 +30,8 @@ from include.local_stack import airflow_config, samples
 from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.layout import Layout, Ports
 from include.local_stack.stack import Stack
+
+from .world import World
 
 SUPPORT = "flywheel__acme-shop__support_agent"
 ORDERS = "flywheel__acme-shop__order_desk"
@@ -42,10 +41,18 @@ CHAT = "flywheel__acme-shop__small_talk"
 ON_DEMAND = "flywheel_on_demand"
 # Workloads of the same traffic, for runs side by side.
 CROWD = [f"flywheel__crowd__workload_{number}" for number in range(8)]
+NIMS = ["meta/llama-3.2-1b-instruct", "meta/llama-3.1-8b-instruct"]
+TURNED, TURNED_AGAIN = "by-rest", "by-rest-again"
+TURNED_CONF: dict[str, Any] = {
+    "client_id": "acme-shop",
+    "workload_id": "support_agent",
+    "job_type": "llm_job",
+    "config_name": "laptop",
+    "data_split_config": {"eval_size": 60, "limit": 900, "random_seed": 3},
+    "nims": NIMS,
+}
 # A NIM that cannot be customized, and whose context has no room for an example.
 PLAIN_NIM = "google/gemma-2-9b-it"
-
-OVER = {"success", "failed"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,100 +62,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in here:
         item.add_marker("e2e")
     items[:] = [item for item in items if item not in here] + here
-
-
-@dataclass
-class World:
-    """What the tests talk to."""
-
-    stack: Stack
-    api: AirflowApi
-    runs: RunRepository
-    leases: LeaseRepository
-    nemo: httpx.Client
-
-    def start(self, dag_id: str, run_id: str, **conf: Any) -> str:
-        """Start a run by REST; returns its job id."""
-        self.api.start(dag_id, run_id, conf)
-        return ids.job_id(dag_id, run_id)
-
-    def wait_for(self, what: str, ready: Callable[[], bool], seconds: float = 120) -> None:
-        """Poll until `ready()`; fails with `what` after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while not ready():
-            self.stack.check()
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-            time.sleep(0.2)
-
-    def wait_unchecked(self, ready: Callable[[], bool], seconds: float = 120) -> None:
-        """The same while a service of the stack is down on purpose."""
-        deadline = time.monotonic() + seconds
-        while not ready():
-            assert time.monotonic() < deadline, f"not within {seconds} s"
-            time.sleep(0.2)
-
-    def finish(self, dag_id: str, run_id: str, seconds: float = 180) -> str:
-        """Wait for the end of a run; returns Airflow's state."""
-        self.wait_for(f"end of {run_id}", lambda: self.api.run_state(dag_id, run_id) in OVER, seconds=seconds)
-        return self.api.run_state(dag_id, run_id)
-
-    def document(self, dag_id: str, run_id: str) -> RunDocument:
-        """The run's document."""
-        return self.runs.get(ids.job_id(dag_id, run_id))
-
-    def remote(self, project: str) -> dict[str, Any]:
-        """What the stand-in holds of a run: deployments, live jobs, data sets."""
-
-        def rows(path: str) -> list[dict[str, Any]]:
-            found = self.nemo.get(path, params={"page_size": 1000}).raise_for_status().json()["data"]
-            return [row for row in found if row.get("project") == project]
-
-        live = {"created", "pending", "running", "cancelling"}
-        jobs = rows("/v1/customization/jobs") + rows("/v1/evaluation/jobs")
-        return {
-            "deployments": [row["name"] for row in rows("/v1/deployment/model-deployments")],
-            "live_jobs": [row["id"] for row in jobs if row["status"] in live],
-            "datasets": [row["name"] for row in rows("/v1/datasets")],
-        }
-
-    def jobs(self, project: str) -> set[str]:
-        """Ids of every customization and evaluation job of a run."""
-        return {
-            row["id"]
-            for path in ("/v1/customization/jobs", "/v1/evaluation/jobs")
-            for row in self.nemo.get(path, params={"page_size": 1000}).raise_for_status().json()["data"]
-            if row.get("project") == project
-        }
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        """A remote job as the service shows it."""
-        kind = "customization" if job_id.startswith("cust") else "evaluation"
-        found: dict[str, Any] = self.nemo.get(f"/v1/{kind}/jobs/{job_id}").raise_for_status().json()
-        return found
-
-    def job_of(self, job_id: str) -> tuple[str, str]:
-        """NIM and stage of a remote job."""
-        fields = self.job(job_id)["custom_fields"]
-        return fields["nim"].replace("-", "/", 1), fields["stage"]
-
-    def airflow_connection(self) -> dict[str, str]:
-        """The connection by which commands reach Airflow."""
-        password = airflow_config.passwords(self.stack.layout)["admin"]
-        url = self.stack.airflow_url
-        said = {"conn_type": "http", "host": url, "login": "admin", "password": password}
-        return {"AIRFLOW_CONN_AIRFLOW_API": json.dumps(said)}
-
-    def behave(self, kind: str, model: str, how: dict[str, Any]) -> None:
-        """Make the stand-in hold or fail the matching jobs."""
-        body = {"kind": kind, "model_contains": model, **how}
-        self.nemo.post("/_local/behaviours", json=body).raise_for_status()
-
-    def received(self, job_id: str) -> list[dict[str, Any]]:
-        """What the application received about a run."""
-        if not self.stack.events_file.exists():
-            return []
-        lines = self.stack.events_file.read_text().splitlines()
-        return [event for event in (json.loads(line)["event"] for line in lines) if event["job_id"] == job_id]
 
 
 @pytest.fixture(scope="session")
@@ -296,3 +209,13 @@ def world(
             yield World(stack, api, RunRepository(database), LeaseRepository(database), nemo)
     # As root PostgreSQL lies elsewhere than the test's folder.
     shutil.rmtree(layout.postgres, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def turned(world: World) -> RunDocument:
+    """A run that was started with the conf of the contract; at the same time the same again, with one NIM."""
+    world.start(SUPPORT, TURNED, **TURNED_CONF)
+    world.start(SUPPORT, TURNED_AGAIN, **TURNED_CONF | {"nims": NIMS[:1]})
+    assert world.finish(SUPPORT, TURNED) == "success"
+    assert world.finish(SUPPORT, TURNED_AGAIN) == "success"
+    return world.document(SUPPORT, TURNED)

@@ -9,7 +9,8 @@ import pytest
 
 from include.flywheel.runs.states import RunStatus
 
-from .conftest import CHAT, EMPTY, GARBLED, ON_DEMAND, SUPPORT, World
+from .conftest import CHAT, EMPTY, GARBLED, ON_DEMAND, SUPPORT
+from .world import World
 
 SUPPORT_CONF = {"client_id": "acme-shop", "workload_id": "support_agent"}
 

@@ -12,7 +12,8 @@ from include.flywheel.runs.documents import NimDocument
 from include.flywheel.runs.states import NimStatus, RunStatus, StageName, StageStatus
 
 from . import processes
-from .conftest import SUPPORT, World
+from .conftest import SUPPORT
+from .world import World
 
 NIMS = [
     "meta/llama-3.2-1b-instruct",
@@ -24,7 +25,7 @@ NIMS = [
 CONF: dict[str, Any] = {
     "client_id": "acme-shop",
     "workload_id": "support_agent",
-    "data_split_config": {"eval_size": 40, "limit": 500},
+    "data_split_config": {"eval_size": 20, "limit": 300},
     "nims": NIMS,
 }
 WAITING = {StageStatus.SUBMITTED, StageStatus.PENDING, StageStatus.RUNNING}
@@ -58,12 +59,12 @@ def at(stage: StageName, *statuses: StageStatus, count: int = 1) -> Callable[[Wo
     return reached
 
 
-def waits_for(kind: str, besides: Callable[[World, str], bool]) -> Callable[[World, str], bool]:
-    """Whether a NIM waits for GPUs of that kind while something else is so."""
+def waits_for(kinds: set[str], besides: Callable[[World, str], bool]) -> Callable[[World, str], bool]:
+    """Whether a NIM waits for GPUs, to train or to serve, while something else is so."""
 
     def reached(world: World, job_id: str) -> bool:
-        leases = [nim.leases.get(kind) for nim in nims(world, job_id)]
-        return any(one and one.granted_at is None for one in leases) and besides(world, job_id)
+        leases = [nim.leases[kind] for nim in nims(world, job_id) for kind in kinds & set(nim.leases)]
+        return any(one.granted_at is None for one in leases) and besides(world, job_id)
 
     return reached
 
@@ -107,14 +108,14 @@ POINTS = {
         {"nims": NIMS[:3]},
     ),
     "some-wait-for-a-lease-others-are-deployed": Point(
-        waits_for("training", DEPLOYED), [HOLD_EVALUATION], TIGHT
+        waits_for({"training", "serving"}, DEPLOYED), [HOLD_EVALUATION], TIGHT
     ),
     "with-the-triggerer-down": Point(TRAINING, [HOLD_TRAINING], triggerer_down=True),
     "queued": Point(lambda _world, _job: True),
     "just-opened": Point(opened),
     "building": Point(building),
     "in-the-middle-of-an-upload": Point(uploading),
-    "waiting-for-training": Point(waits_for("training", TRAINING), [HOLD_TRAINING], TIGHT),
+    "waiting-for-training": Point(waits_for({"training"}, TRAINING), [HOLD_TRAINING], TIGHT),
     "submitting": Point(at(StageName.CUSTOMIZE, StageStatus.SUBMITTED)),
     "deploying": Point(at(StageName.DEPLOY, *WAITING), [HOLD_DEPLOYMENT]),
     "evaluating-the-customized": Point(at(StageName.CUSTOMIZED_EVAL, *WAITING)),
@@ -157,9 +158,10 @@ def cancel(world: World, run_id: str, point: Point) -> None:
         world.api.mark_failed(SUPPORT, run_id)
         if point.twice:
             world.api.mark_failed(SUPPORT, run_id)
-    finally:
         if point.triggerer_down:
             world.wait_unchecked(lambda: world.api.run_state(SUPPORT, run_id) == "failed")
+    finally:
+        if point.triggerer_down:
             world.stack.start_again("airflow_triggerer")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,10 @@ from include.flywheel.evaluation.specs import Stage
 from include.flywheel.runs.documents import NimDocument
 from include.flywheel.runs.states import NimStatus, RunStatus, StageName, StageStatus
 
-from .conftest import PLAIN_NIM, SUPPORT, World
+from .conftest import PLAIN_NIM, SUPPORT
+from .world import World
 
-SMALL = {"data_split_config": {"eval_size": 40, "limit": 500}}
+SMALL = {"data_split_config": {"eval_size": 20, "limit": 300}}
 SUPPORT_CONF = {"client_id": "acme-shop", "workload_id": "support_agent", **SMALL}
 NIMS = ["meta/llama-3.2-1b-instruct", "meta/llama-3.2-3b-instruct", "meta/llama-3.1-8b-instruct"]
 SLUGS = [name.replace("/", "-") for name in NIMS]
@@ -28,7 +30,7 @@ def ended(world: World) -> Iterator[World]:
     world.behave("customization", "llama-3.2-3b", {"fail": "loss is not a number at step 3"})
     world.behave("evaluation", "llama-3.1-8b", {"fail": "judge lost its mind"})
     try:
-        world.start(SUPPORT, EACH, **SUPPORT_CONF, nims=NIMS)
+        world.start(SUPPORT, EACH, **by_form(world), nims=NIMS)
         world.start(SUPPORT, ALL, **SUPPORT_CONF, nims=[NIMS[0], NIMS[2]])
         world.start(SUPPORT, PLAIN, **SUPPORT_CONF, nims=[PLAIN_NIM])
         for run_id in (EACH, ALL, PLAIN):
@@ -36,6 +38,14 @@ def ended(world: World) -> Iterator[World]:
         yield world
     finally:
         world.nemo.delete("/_local/behaviours").raise_for_status()
+
+
+def by_form(world: World) -> dict[str, Any]:
+    """What the form sends: the value of every field."""
+    details = world.api.get(f"/api/v2/dags/{SUPPORT}/details")
+    form: dict[str, Any] = {name: param["value"] for name, param in details["params"].items()}
+    form.pop("nims")
+    return form | SMALL
 
 
 @pytest.mark.parametrize(
@@ -67,11 +77,27 @@ def test_a_nim_that_fails_says_why_and_the_run_goes_on(ended: World) -> None:
     assert "loss is not a number at step 3" in (untrained.error or "")
     assert "judge lost its mind" in (unevaluated.error or "")
     assert untrained.stages[StageName.BASE_EVAL].scores
+    assert "did not run because customize failed" in (
+        untrained.stages[StageName.CUSTOMIZED_EVAL].detail or ""
+    )
     decision = Decision.model_validate(run.decision)
     assert {(one.nim, one.stage) for one in decision.candidates} == {
         (NIMS[1], Stage.BASE),
         (NIMS[1], Stage.ICL),
     }
+
+
+def test_a_failed_tasks_log_says_what_to_do(ended: World) -> None:
+    [failed] = [
+        one
+        for one in ended.api.task_instances(SUPPORT, EACH)
+        if one["task_id"] == "nim.customize_wait" and one["state"] == "failed"
+    ]
+    log = ended.api.task_log(
+        SUPPORT, EACH, failed["task_id"], map_index=failed["map_index"], try_number=failed["try_number"]
+    )
+    assert "loss is not a number at step 3" in log
+    assert "Check its training files and hyperparameters" in log
 
 
 def test_a_run_in_which_no_nim_could_be_evaluated_says_each_reason(ended: World) -> None:
@@ -99,3 +125,35 @@ def test_what_cannot_be_customized_nor_shown_examples_is_evaluated_as_it_is(ende
 
 def nims(world: World, run_id: str) -> list[NimDocument]:
     return world.runs.nims(world.document(SUPPORT, run_id).job_id)
+
+
+def test_one_nim_alone_is_tried_again(ended: World) -> None:
+    """After all others, which look at the runs as they ended."""
+    before = ended.document(SUPPORT, EACH)
+    others = [nim for nim in nims(ended, EACH) if nim.nim != NIMS[1]]
+    jobs_before = ended.jobs(f"run-{before.job_id}")
+    ended.nemo.delete("/_local/behaviours").raise_for_status()
+    done = ended.command("retry", before.job_id, "--nim", NIMS[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert NIMS[1] in done.stdout
+    ended.wait_for("the second pass", lambda: ended.document(SUPPORT, EACH).pass_number == 1)
+    assert ended.finish(SUPPORT, EACH) == "success"
+    after = ended.document(SUPPORT, EACH)
+    assert after.status is RunStatus.COMPLETED
+    retried = nims(ended, EACH)[1]
+    assert retried.status is NimStatus.COMPLETED
+    assert retried.stages[StageName.CUSTOMIZE].attempt == 2
+    assert [nim for nim in nims(ended, EACH) if nim.nim != NIMS[1]] == others, "not touched"
+    assert after.dataset == before.dataset
+    assert Decision.model_validate(after.decision).candidate(NIMS[1], Stage.CUSTOMIZED) is not None
+    new = [ended.job_of(job) for job in ended.jobs(f"run-{after.job_id}") - jobs_before]
+    assert sorted(new) == [(NIMS[1], "customize"), (NIMS[1], "customized_eval")], "the rest is used again"
+    left = ended.remote(f"run-{after.job_id}")
+    assert (left["deployments"], left["live_jobs"]) == ([], [])
+    assert [event["event"] for event in ended.received(after.job_id)] == ["run.completed"] * 2
+
+
+def test_what_did_not_fail_is_not_tried_again(ended: World) -> None:
+    done = ended.command("retry", ended.document(SUPPORT, PLAIN).job_id)
+    assert done.returncode != 0
+    assert "nothing failed" in done.stdout + done.stderr

@@ -11,34 +11,28 @@ from typing import Any
 
 import pytest
 
+from include.flywheel.runs.documents import RunDocument
 from include.flywheel.runs.states import NimStatus, RunStatus
 from include.local_stack.errors import StackError
 
-from .conftest import OVER, SUPPORT, World
+from .conftest import SUPPORT, TURNED_CONF
 from .driver import VICTIMS, Driver, plan
+from .world import OVER, World
 
-CONF: dict[str, Any] = {
-    "client_id": "acme-shop",
-    "workload_id": "support_agent",
-    "config_name": "tight",
-    "data_split_config": {"eval_size": 40, "limit": 500},
-    "nims": ["meta/llama-3.2-1b-instruct", "meta/llama-3.2-3b-instruct", "meta/llama-3.1-8b-instruct"],
-}
 LIMIT_SECONDS = 900
 # The long form: `KILLS=200 scripts/test -m slow tests/e2e/test_kills.py`.
 KILLS = int(os.environ.get("KILLS", "40"))
 
 
-@pytest.fixture(scope="module")
-def undisturbed(world: World) -> str:
-    """Digest of the run that nobody kills anything of."""
-    world.start(SUPPORT, "undisturbed", **CONF)
-    assert world.finish(SUPPORT, "undisturbed") == "success"
-    return digest(world, "undisturbed")
+@pytest.fixture
+def undisturbed(world: World, turned: RunDocument) -> str:
+    """Digest of a run that nobody killed anything of."""
+    return digest(world, turned.run_id)
 
 
 def test_eight_kills_change_nothing(world: World, undisturbed: str) -> None:
-    survive(world, undisturbed, "killed", seed=1, victims=[*VICTIMS, "worker"])
+    victims = [*VICTIMS, "worker"]
+    assert survive(world, undisturbed, "killed", seed=1, victims=victims) == len(victims)
 
 
 @pytest.mark.slow
@@ -51,7 +45,7 @@ def test_many_kills_change_nothing(world: World, undisturbed: str) -> None:
 
 def survive(world: World, undisturbed: str, run_id: str, *, seed: int, victims: list[str]) -> int:
     """Kill `victims` while a run goes on, and look at what it left; returns how many were killed."""
-    job_id = world.start(SUPPORT, run_id, **CONF)
+    job_id = world.start(SUPPORT, run_id, **TURNED_CONF)
 
     def is_over() -> bool:
         try:

@@ -14,27 +14,8 @@ from include.flywheel.runs.documents import RunDocument
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, RunStatus, StageName
 
-from .conftest import ORDERS, SUPPORT, World
-
-RUN_ID, AGAIN_ID = "by-rest", "by-rest-again"
-NIMS = ["meta/llama-3.2-1b-instruct", "meta/llama-3.1-8b-instruct"]
-
-
-@pytest.fixture(scope="module")
-def turned(world: World) -> RunDocument:
-    """A run that was started with the conf of the contract; at the same time the same again, with one NIM."""
-    conf: dict[str, Any] = {
-        "client_id": "acme-shop",
-        "workload_id": "support_agent",
-        "job_type": "llm_job",
-        "config_name": "laptop",
-        "data_split_config": {"eval_size": 60, "limit": 900, "random_seed": 3},
-    }
-    world.start(SUPPORT, RUN_ID, **conf, nims=NIMS)
-    world.start(SUPPORT, AGAIN_ID, **conf, nims=NIMS[:1])
-    assert world.finish(SUPPORT, RUN_ID) == "success"
-    assert world.finish(SUPPORT, AGAIN_ID) == "success"
-    return world.document(SUPPORT, RUN_ID)
+from .conftest import NIMS, ORDERS, SUPPORT, TURNED, TURNED_AGAIN
+from .world import World
 
 
 def test_the_document_tells_what_airflow_tells(turned: RunDocument, world: World) -> None:
@@ -43,7 +24,7 @@ def test_the_document_tells_what_airflow_tells(turned: RunDocument, world: World
     assert turned.simulated is True
     assert turned.started_at < turned.everything_down_at <= turned.finished_at
     states = {
-        (one["task_id"], one["map_index"]): one["state"] for one in world.api.task_instances(SUPPORT, RUN_ID)
+        (one["task_id"], one["map_index"]): one["state"] for one in world.api.task_instances(SUPPORT, TURNED)
     }
     assert set(states.values()) == {"success"}
     assert [nim.status for nim in world.runs.nims(turned.job_id)] == [NimStatus.COMPLETED] * 2
@@ -77,7 +58,7 @@ def test_scores_were_measured_on_each_stage_of_each_nim(turned: RunDocument, wor
 
 
 def test_the_same_seed_gives_the_same_numbers_twice(turned: RunDocument, world: World) -> None:
-    again = world.document(SUPPORT, AGAIN_ID)
+    again = world.document(SUPPORT, TURNED_AGAIN)
     assert again.dataset == turned.dataset, "the same records, sets and digests"
 
     def numbers(run: RunDocument) -> dict[Any, Any]:
@@ -113,62 +94,16 @@ def test_nothing_is_left_running(turned: RunDocument, world: World) -> None:
 
 
 def test_the_job_id_is_the_one_that_clients_know(turned: RunDocument) -> None:
-    assert turned.job_id == hashlib.sha256(f"{SUPPORT}/{RUN_ID}".encode()).hexdigest()[:24]
+    assert turned.job_id == hashlib.sha256(f"{SUPPORT}/{TURNED}".encode()).hexdigest()[:24]
 
 
 def test_the_grid_names_each_nim(turned: RunDocument, world: World) -> None:
-    mapped = [one for one in world.api.task_instances(SUPPORT, RUN_ID) if one["map_index"] >= 0]
+    mapped = [one for one in world.api.task_instances(SUPPORT, TURNED) if one["map_index"] >= 0]
     assert mapped
     assert {one["task_id"]: None for one in mapped if one["rendered_map_index"] not in NIMS} == {}
     for task_id in {one["task_id"] for one in mapped}:
         names = {one["rendered_map_index"] for one in mapped if one["task_id"] == task_id}
         assert names == set(NIMS), task_id
-
-
-@pytest.fixture(scope="module")
-def one_fails(world: World) -> str:
-    """From the form, which sends the value of every field, with the 1B's customization made to fail."""
-    details = world.api.get(f"/api/v2/dags/{SUPPORT}/details")
-    form: dict[str, Any] = {name: param["value"] for name, param in details["params"].items()}
-    form |= {"nims": NIMS, "data_split_config": {"eval_size": 40, "limit": 500}}
-    world.behave("customization", "llama-3.2-1b", {"fail": "loss is not a number at step 3"})
-    run_id = "by-form"
-    try:
-        world.start(SUPPORT, run_id, **form)
-        assert world.finish(SUPPORT, run_id) == "success"
-    finally:
-        world.nemo.delete("/_local/behaviours").raise_for_status()
-    return run_id
-
-
-def test_one_nims_failure_stays_its_own(one_fails: str, world: World) -> None:
-    run = world.document(SUPPORT, one_fails)
-    assert run.status is RunStatus.COMPLETED
-    small, large = world.runs.nims(run.job_id)
-    assert small.status is NimStatus.FAILED
-    assert "loss is not a number at step 3" in (small.error or "")
-    assert "did not run because customize failed" in (small.stages[StageName.CUSTOMIZED_EVAL].detail or "")
-    assert small.stages[StageName.BASE_EVAL].scores
-    assert large.status is NimStatus.COMPLETED
-    decision = Decision.model_validate(run.decision)
-    assert decision.candidate(NIMS[0], Stage.BASE) is not None
-    [missing] = decision.missing
-    assert (missing.nim, missing.stage) == (NIMS[0], Stage.CUSTOMIZED)
-    left = world.remote(f"run-{run.job_id}")
-    assert (left["deployments"], left["live_jobs"]) == ([], [])
-
-
-def test_a_failed_tasks_log_says_what_to_do(one_fails: str, world: World) -> None:
-    [failed] = [
-        one
-        for one in world.api.task_instances(SUPPORT, one_fails)
-        if one["task_id"] == "nim.customize_wait" and one["state"] == "failed"
-    ]
-    log = world.api.task_log(
-        SUPPORT, one_fails, failed["task_id"], map_index=failed["map_index"], try_number=failed["try_number"]
-    )
-    assert "loss is not a number at step 3" in log
-    assert "Check its training files and hyperparameters" in log
 
 
 def test_the_schedule_starts_a_run(world: World) -> None:

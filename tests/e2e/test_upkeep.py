@@ -17,7 +17,8 @@ from include.flywheel.runs.leases.repository import LeaseRepository
 from include.flywheel.runs.states import NimStatus, RunStatus
 from include.flywheel.runs.upkeep_reports import Action, Report, UpkeepReports
 
-from .conftest import SUPPORT, World
+from .conftest import SUPPORT
+from .world import World
 
 UPKEEP = "flywheel_upkeep"
 SLUG = "meta-llama-3.2-1b-instruct"

@@ -143,7 +143,7 @@ def test_a_job_created_while_the_run_was_cancelled_is_cancelled(run: Run) -> Non
 def test_nothing_is_submitted_for_a_cancelled_run(run: Run) -> None:
     run.runs.request_cancel(run.job_id)
     service = Service()
-    with pytest.raises(AirflowFailException, match="nothing is submitted"):
+    with pytest.raises(AirflowFailException, match="nothing goes on"):
         submit(run, service)
     assert service.jobs == []
 

@@ -62,11 +62,15 @@ class Lease(Waiting):
 
 
 class Closed(_Model):
-    """A NIM that was taken down: what was asked by this try or an earlier one is refused."""
+    """A NIM that was taken down: what was asked by this try or an earlier one is refused.
+
+    `at` is ISO 8601 in UTC.
+    """
 
     job_id: str
     slug: str
     try_number: int
+    at: str
 
 
 class Ledger(_Model):

@@ -57,10 +57,13 @@ class LeaseRepository:
 
     def close(self, job_id: str, slug: str, try_number: int) -> None:
         """Release both kinds, and refuse what the tries up to `try_number` ask from now on."""
-        self._change(lambda ledger: rules.close(ledger, job_id, slug, try_number))
+        self._change(lambda ledger: rules.close(ledger, job_id, slug, try_number, now()))
 
     def forget(self, job_id: str) -> None:
-        """Release everything of a run, and forget which of its NIMs were closed."""
+        """Release everything of a run, and forget which of its NIMs were closed.
+
+        For runs that are over for long: what still waits for them somewhere could take GPUs again.
+        """
         self._change(lambda ledger: rules.forget(ledger, lambda one: one == job_id))
 
     def reclaim(self, is_over: Callable[[str], bool]) -> list[Lease | Waiting]:

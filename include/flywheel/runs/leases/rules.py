@@ -12,6 +12,7 @@ that asked later is granted until it is.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from include.flywheel.errors import LeaseRefused
 from include.flywheel.runs.leases.model import (
@@ -24,6 +25,9 @@ from include.flywheel.runs.leases.model import (
     Waiting,
 )
 from include.flywheel.runs.leases.policy import MOST_OVERTAKES, Rank, train_first
+
+# Longer than anybody waits for a lease.
+MARKS_LAST = timedelta(days=3)
 
 
 def ask(ledger: Ledger, request: LeaseRequest, at: str) -> Ledger:
@@ -54,13 +58,21 @@ def drop(ledger: Ledger, gone: Callable[[LeaseRequest], bool]) -> Ledger:
     )
 
 
-def close(ledger: Ledger, job_id: str, slug: str, try_number: int) -> Ledger:
-    """Take everything back from a NIM, and refuse what its tries up to `try_number` ask."""
-    last = max(try_number, _closed_try(ledger, job_id, slug))
-    others = tuple(one for one in ledger.closed if (one.job_id, one.slug) != (job_id, slug))
-    mark = Closed(job_id=job_id, slug=slug, try_number=last)
-    closed = ledger.closed if mark in ledger.closed else (*others, mark)
-    return _with(drop(ledger, lambda one: one.nim == (job_id, slug)), closed=closed)
+def close(ledger: Ledger, job_id: str, slug: str, try_number: int, at: str) -> Ledger:
+    """Take everything back from a NIM, and refuse what its tries up to `try_number` ask.
+
+    A wait that nobody ended may ask again long after: after a restart of the triggerer, its task is looked at
+    last. So the mark outlives the run, for `MARKS_LAST`.
+    """
+    left = drop(ledger, lambda one: one.nim == (job_id, slug))
+    if try_number <= _closed_try(ledger, job_id, slug):
+        return left
+    oldest = (datetime.fromisoformat(at) - MARKS_LAST).isoformat()
+    others = tuple(
+        one for one in ledger.closed if (one.job_id, one.slug) != (job_id, slug) and one.at > oldest
+    )
+    mark = Closed(job_id=job_id, slug=slug, try_number=try_number, at=at)
+    return _with(left, closed=(*others, mark))
 
 
 def forget(ledger: Ledger, gone: Callable[[str], bool]) -> Ledger:

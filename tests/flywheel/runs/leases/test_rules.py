@@ -125,7 +125,7 @@ def test_more_gpus_than_there_are_is_refused() -> None:
 
 
 def test_a_closed_nim_is_refused_until_a_later_try() -> None:
-    ledger = rules.close(asked(Ledger(), request("a")), "run", "a", 2)
+    ledger = rules.close(asked(Ledger(), request("a")), "run", "a", 2, AT)
     assert held(ledger) == []
     with pytest.raises(LeaseRefused, match="was taken down at try 2, and this is try 2: retry the NIM"):
         rules.ask(ledger, request("a", try_number=2), AT)
@@ -134,9 +134,17 @@ def test_a_closed_nim_is_refused_until_a_later_try() -> None:
 
 
 def test_an_older_close_does_not_reopen() -> None:
-    ledger = rules.close(rules.close(Ledger(), "run", "a", 3), "run", "a", 1)
+    ledger = rules.close(rules.close(Ledger(), "run", "a", 3, AT), "run", "a", 1, AT)
     with pytest.raises(LeaseRefused):
         rules.ask(ledger, request("a", try_number=3), AT)
+
+
+def test_a_mark_outlives_its_run_by_days_and_then_goes() -> None:
+    ledger = rules.close(Ledger(), "run", "a", 1, AT)
+    day_after = rules.close(ledger, "other", "b", 1, "2026-01-02T00:00:00.000+00:00")
+    assert [one.slug for one in day_after.closed] == ["a", "b"]
+    week_after = rules.close(day_after, "other", "c", 1, "2026-01-08T00:00:00.000+00:00")
+    assert [one.slug for one in week_after.closed] == ["c"]
 
 
 def test_who_serves_cannot_ask_for_training() -> None:

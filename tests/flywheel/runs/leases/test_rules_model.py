@@ -106,7 +106,7 @@ class Leases(RuleBasedStateMachine):
 
     @rule(job=jobs, slug=slugs, number=tries)
     def close(self, job: str, slug: str, number: int) -> None:
-        self.change(lambda ledger: rules.close(ledger, job, slug, number))
+        self.change(lambda ledger: rules.close(ledger, job, slug, number, "2026-01-01T00:00:00.000+00:00"))
         self.closed[job, slug] = max(number, self.closed.get((job, slug), 0))
         self.wanted -= {key for key in self.wanted if key[:2] == (job, slug)}
 
