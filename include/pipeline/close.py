@@ -25,6 +25,7 @@ def close() -> None:
     Fails, and so fails the DAG run, where the run did not complete.
     """
     run = current_run()
+    run.runs.ensure_indexes()
     # A run that was cancelled before its first task is written down too.
     document = open_document(run)
     with run.runs.at_step(run.job_id, StepName.CLOSE_RUN):

@@ -27,6 +27,7 @@ def prepare() -> None:
     began with stays, however often it is retried and whatever the files say by then.
     """
     run = working_run()
+    run.runs.ensure_indexes()
     document = open_document(run)
     if document.resolved is not None:
         log.info("the configuration of this run was settled before")

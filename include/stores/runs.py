@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from airflow.providers.mongo.hooks.mongo import MongoHook
-
 from include.flywheel.runs.repository import RunRepository
-from include.stores import connections
+from include.stores.mongo import CONN_ID, open_database
 
-CONN_ID = "flywheel_runs"
+__all__ = ["CONN_ID", "open_runs"]
 
 
 def open_runs() -> RunRepository:
-    """The repository. One client a process: it is thread-safe, but does not survive a fork.
+    """The repository. Its indexes are made by the first task of a run.
 
     Raises ConfigError when the connection is missing.
     """
@@ -23,11 +21,4 @@ def open_runs() -> RunRepository:
 
 @lru_cache(maxsize=1)
 def _open(_pid: int) -> RunRepository:
-    connection = connections.get(CONN_ID, "MongoDB for run state")
-    hook = MongoHook(mongo_conn_id=CONN_ID)
-    # A person who marks a run failed waits for the note of it: seconds, not pymongo's half minute.
-    hook.extras.setdefault("serverSelectionTimeoutMS", 5000)
-    client = hook.get_conn()
-    repository = RunRepository(client[connection.schema or "flywheel"])
-    repository.ensure_indexes()
-    return repository
+    return RunRepository(open_database())

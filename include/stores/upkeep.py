@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 
-from airflow.providers.mongo.hooks.mongo import MongoHook
-
 from include.flywheel.runs.archive import RunArchive
 from include.flywheel.runs.upkeep_reports import UpkeepReports
-from include.stores import connections
-from include.stores.runs import CONN_ID
+from include.stores.mongo import open_database
 
 
 def open_reports() -> UpkeepReports:
@@ -25,10 +22,7 @@ def open_archive() -> RunArchive:
 
 @lru_cache(maxsize=1)
 def _open(_pid: int) -> tuple[UpkeepReports, RunArchive]:
-    connection = connections.get(CONN_ID, "MongoDB for run state")
-    hook = MongoHook(mongo_conn_id=CONN_ID)
-    hook.extras.setdefault("serverSelectionTimeoutMS", 5000)
-    database = hook.get_conn()[connection.schema or "flywheel"]
+    database = open_database()
     reports = UpkeepReports(database)
     reports.ensure_indexes()
     return reports, RunArchive(database)

@@ -34,7 +34,12 @@ from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.layout import Layout, Ports
 from include.local_stack.stack import Stack
 
+_SERVICES = (
+    *("airflow_scheduler", "airflow_triggerer", "airflow_api-server", "airflow_dag-processor"),
+    *("nemo_local", "mongo"),
+)
 _DAG = "flywheel_on_demand"
+_HEAD = "| NIMs | GPUs | needs | run s | best s | allowed s | most GPUs | idle s | processes | CPU s |"
 _MOST_NIMS = 20
 _SEARCHED_NIMS = 5
 # From the start of a run to its end, along one NIM: prepare, build, upload, lease and submit and wait for the
@@ -52,6 +57,7 @@ class Measured:
     most_gpus: int
     idle: float
     most_workers: int
+    cpu: dict[str, float]
 
 
 class Bench:
@@ -68,7 +74,7 @@ class Bench:
         self._describe(nims, gpus)
         self._count += 1
         run_id = f"bench-{self._count}"
-        began = time.time()
+        began, before = time.time(), self._cpu_seconds()
         self._api.start(
             _DAG,
             run_id,
@@ -85,7 +91,12 @@ class Bench:
             most_gpus=max(use["used"] for use in uses),
             idle=longest_idle_seconds(self._runs.nims(job), uses, gpus),
             most_workers=most_workers,
+            cpu={name: seconds - before[name] for name, seconds in self._cpu_seconds().items()},
         )
+
+    def _cpu_seconds(self) -> dict[str, float]:
+        """CPU time by service, with that of its children, living and dead."""
+        return {name: _cpu_of(psutil.Process(self._stack.pid_of(name))) for name in _SERVICES}
 
     def _follow(self, run_id: str) -> int:
         """Wait for the end; the highest number of processes below the scheduler that were seen."""
@@ -101,7 +112,9 @@ class Bench:
         """Catalogue, profile and durations of this instance."""
         names = [f"bench/{nim.slug}-1b" for nim in nims]
         entries = [_entry(name, nim) for name, nim in zip(names, nims, strict=True)]
-        (self._folder / "nims.yaml").write_text(yaml.safe_dump({"nims": entries}))
+        (self._folder / "nims.yaml").write_text(
+            yaml.safe_dump({"sources": {"A": "the benchmark"}, "nims": entries})
+        )
         profile = {
             "extends": "laptop",
             "description": "The benchmark's.",
@@ -135,6 +148,12 @@ class Bench:
                 "precision": "bf16-mixed",
             }
             self._nemo.post("/v1/customization/targets", json=target).raise_for_status()
+
+
+def _cpu_of(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    own = times.user + times.system + times.children_user + times.children_system
+    return own + sum(_cpu_of(child) for child in process.children())
 
 
 def _entry(name: str, nim: Nim) -> dict[str, Any]:
@@ -211,8 +230,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, help="every job lasts so long")
     given = parser.parse_args()
-    print("| NIMs | GPUs | needs | run s | best s | allowed s | most GPUs | longest idle s | processes |")
-    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    print(_HEAD)
+    print("|" + "---|" * 10, flush=True)
     with bench() as ready:
         for number in given.nims:
             for total in given.gpus:
@@ -224,7 +243,9 @@ def main() -> None:
                 print(
                     f"| {number} | {total or '∞'} | {given.shape} | {got.wall:.1f} "
                     f"| {'=' if is_optimal else '≤'} {best:.1f} | {allowed:.1f} | {got.most_gpus} "
-                    f"| {got.idle:.1f} | {got.most_workers} |",
+                    f"| {got.idle:.1f} | {got.most_workers} | "
+                    + ", ".join(f"{name} {seconds:.0f}" for name, seconds in got.cpu.items())
+                    + " |",
                     flush=True,
                 )
 
