@@ -30,6 +30,7 @@ def undisturbed(world: World, turned: RunDocument) -> str:
     return digest(world, turned.run_id)
 
 
+@pytest.mark.slow
 def test_eight_kills_change_nothing(world: World, undisturbed: str) -> None:
     victims = [*VICTIMS, "worker"]
     assert survive(world, undisturbed, "killed", seed=1, victims=victims) == len(victims)
