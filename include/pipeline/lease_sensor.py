@@ -14,11 +14,10 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 
 from include.flywheel.errors import FlywheelError, LeaseRefused
 from include.flywheel.runs.leases.model import LeaseKind, LeaseRequest
-from include.pipeline.leases import STAGES, ask, give_up, request_for
+from include.pipeline.leases import STAGES, ask, give_up, leave_line, request_for
 from include.pipeline.prepare import load_config
 from include.pipeline.run import NAME_TEMPLATE, nim_run, show, telling
 from include.pipeline.writing import until_written
-from include.stores.leases import open_leases
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -50,6 +49,9 @@ class LeaseSensor(BaseOperator):
         """Ask; wait in the triggerer where the answer is not yet. Skips what has nothing left to do."""
         run = nim_run(self.nim)
         slug = self.nim["slug"]
+        if self.kind is LeaseKind.TRAINING:
+            # The first task of a NIM: not any other, for those of its neighbours may be cleared meanwhile.
+            run.runs.begin_nim_pass(run.job_id, slug, run.pass_number)
         with telling(run, slug, STAGES[self.kind]):
             request = request_for(run, slug, self.kind)
             if request is None:
@@ -106,14 +108,13 @@ class LeaseTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Leave the line when somebody marks the task failed or clears it; `undeploy` does it for certain."""
-        request = LeaseRequest.model_validate(self.request)
-        await asyncio.to_thread(open_leases().release, request.job_id, request.slug, request.kind)
+        await asyncio.to_thread(leave_line, LeaseRequest.model_validate(self.request))
 
     async def _wait(self, request: LeaseRequest) -> str:
-        said = None
+        said: str | None = None
         while True:
             try:
-                answer = await asyncio.to_thread(ask, request)
+                answer = await asyncio.to_thread(ask, request, said)
             except LeaseRefused:
                 raise
             except Exception as error:

@@ -32,15 +32,17 @@ def request_for(run: Run, slug: str, kind: LeaseKind) -> LeaseRequest | None:
     )
 
 
-def ask(request: LeaseRequest) -> LeaseAnswer:
-    """Ask for the lease once and write down what was answered. Raises LeaseRefused."""
-    runs = open_runs()
+def ask(request: LeaseRequest, said: str | None = None) -> LeaseAnswer:
+    """Ask for the lease once and write the answer down, unless that is what was `said` before.
+
+    Raises LeaseRefused.
+    """
     answer = open_leases().take(request)
     key = (request.job_id, request.slug, request.kind.value)
     if answer.lease is not None:
-        runs.set_lease(*key, granted_at=answer.lease.granted_at, detail=None)
-    else:
-        runs.set_lease(*key, detail=answer.reason)
+        open_runs().set_lease(*key, granted_at=answer.lease.granted_at, detail=None)
+    elif answer.reason != said:
+        open_runs().set_lease(*key, detail=answer.reason)
     return answer
 
 
@@ -48,14 +50,19 @@ def give_back(run: Run, slug: str, kind: LeaseKind) -> None:
     """Give the GPUs back, where any were leased. Only once nothing remote holds them any more."""
     if load_config(run).gpus.total is None:
         return
-    release(run.runs, run.job_id, slug, kind)
+    release(run.runs, run.job_id, slug, kind, run.pass_number)
 
 
-def release(runs: RunRepository, job_id: str, slug: str, kind: LeaseKind) -> None:
-    """Release a lease, if there is one, and write down when."""
+def release(runs: RunRepository, job_id: str, slug: str, kind: LeaseKind, pass_number: int) -> None:
+    """Release the lease of this pass or an earlier one, if there is one, and write down when."""
     at = now()
-    open_leases().release(job_id, slug, kind)
-    runs.set_lease(job_id, slug, kind.value, released_at=at)
+    if open_leases().release(job_id, slug, kind, pass_number + 1):
+        runs.set_lease(job_id, slug, kind.value, released_at=at)
+
+
+def leave_line(request: LeaseRequest) -> None:
+    """Take the request back, and what it was granted. One of a later pass stays."""
+    open_leases().release(request.job_id, request.slug, request.kind, request.try_number)
 
 
 def close_leases(run: Run, slug: str) -> None:
@@ -82,16 +89,16 @@ def give_up(request: LeaseRequest, reason: str) -> None:
         request.job_id, request.slug, stage, status=StageStatus.FAILED.value, error=reason, finished_at=now()
     )
     runs.note(request.job_id, f"{request.slug} {request.kind.value} lease: {reason}")
-    open_leases().release(request.job_id, request.slug, request.kind)
+    leave_line(request)
 
 
 def _needed(run: Run, slug: str, kind: LeaseKind) -> int:
     """GPUs that are needed now. Skips a deployment that would have nothing to evaluate."""
     nim, facts = run.runs.nim(run.job_id, slug), facts_of(load_config(run), slug)
     if kind is LeaseKind.TRAINING:
-        done = _is_over(nim, StageName.CUSTOMIZE)
+        done = _is_completed(nim, StageName.CUSTOMIZE)
         return 0 if done or facts.customization is None else facts.customization.num_gpus
-    if all(_is_over(nim, EVALUATIONS[which]) for which in (Stage.BASE, Stage.ICL, Stage.CUSTOMIZED)):
+    if all(_is_completed(nim, EVALUATIONS[which]) for which in (Stage.BASE, Stage.ICL, Stage.CUSTOMIZED)):
         reason = "nothing is left to evaluate"
         for stage in (StageName.DEPLOY, StageName.ADAPTER):
             run.runs.set_stage(run.job_id, slug, stage, status=StageStatus.SKIPPED.value, detail=reason)
@@ -99,6 +106,6 @@ def _needed(run: Run, slug: str, kind: LeaseKind) -> int:
     return facts.gpus or 0
 
 
-def _is_over(nim: NimDocument, stage: StageName) -> bool:
+def _is_completed(nim: NimDocument, stage: StageName) -> bool:
     document = nim.stages.get(stage)
     return document is not None and document.status is StageStatus.COMPLETED

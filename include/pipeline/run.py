@@ -36,11 +36,20 @@ class Run:
     pass_number: int = 0
 
     def refuse_if_closed(self, slug: str) -> None:
-        """Raises AirflowFailException where the run was cancelled, or the NIM taken down in this pass."""
+        """Raises AirflowFailException where the run was cancelled, or the NIM taken down.
+
+        A NIM that was taken down begins anew with its first lease and nowhere else: what is cleared behind
+        that would hold GPUs without one.
+        """
         if self.runs.get(self.job_id).cancel_requested_at is not None:
             raise AirflowFailException("the run was cancelled: nothing goes on")
-        if slug != REFERENCE and self.runs.nim(self.job_id, slug).closed_pass >= self.pass_number:
-            raise AirflowFailException("this NIM was taken down: retry it to begin anew")
+        if slug == REFERENCE:
+            return
+        nim = self.runs.nim(self.job_id, slug)
+        if nim.closed_pass >= nim.pass_number:
+            raise AirflowFailException(
+                "this NIM was taken down: retry it, or clear its `lease_training` with all that follows"
+            )
 
     @property
     def project(self) -> str:
@@ -77,9 +86,7 @@ def working_run() -> Run:
 def nim_run(nim: dict[str, str]) -> Run:
     """The same, for a task of a NIM, whose name it shows in the grid."""
     name_in_grid(nim)
-    run = working_run()
-    run.runs.begin_nim_pass(run.job_id, nim["slug"], run.pass_number)
-    return run
+    return working_run()
 
 
 def name_in_grid(nim: dict[str, str]) -> None:

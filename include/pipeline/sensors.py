@@ -22,7 +22,6 @@ from include.airflow_nemo.sensors import (
 )
 from include.airflow_nemo.triggers import NemoJobTrigger
 from include.flywheel.config.profile import Waiting
-from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
 from include.flywheel.runs.leases.model import LeaseKind
 from include.flywheel.runs.states import StageName, StageStatus
@@ -42,7 +41,10 @@ _TRIGGER = "include.pipeline.sensors.StageTrigger"
 
 
 class StageTrigger(NemoJobTrigger):
-    """Writes what it sees of a stage into the run's document. `extra`: `job_id`, `slug`, `stage`."""
+    """Writes what it sees of a stage into the run's document.
+
+    `extra`: `job_id`, `slug`, `stage`, `pass_number`.
+    """
 
     _end: JobProgress | None = None
 
@@ -81,7 +83,7 @@ def record_progress(extra: dict[str, Any], progress: JobProgress) -> None:
     runs.set_live_stage(job_id, slug, stage, **fields)
     if stage is StageName.CUSTOMIZE and progress.state.is_terminal:
         # At once: the task that does it for certain starts seconds later.
-        release(runs, job_id, slug, LeaseKind.TRAINING)
+        release(runs, job_id, slug, LeaseKind.TRAINING, extra["pass_number"])
 
 
 def record_failure(extra: dict[str, Any], reason: str) -> None:
@@ -120,7 +122,7 @@ class _StageSensor(NemoJobSensor):
         run = current_run()
         run.refuse_if_closed(self.extra["slug"])
         waiting: Waiting = load_config(run).waiting
-        self.extra["job_id"] = ids.job_id(run.dag_id, run.run_id)
+        self.extra |= {"job_id": run.job_id, "pass_number": run.pass_number}
         self.poll_seconds = waiting.poll_seconds
         self.max_poll_seconds = waiting.max_poll_seconds
         self.timeout_seconds = getattr(waiting, self.timeout_setting)

@@ -159,7 +159,7 @@ def cancel(world: World, run_id: str, point: Point) -> None:
         if point.twice:
             world.api.mark_failed(SUPPORT, run_id)
         if point.triggerer_down:
-            world.wait_unchecked(lambda: world.api.run_state(SUPPORT, run_id) == "failed")
+            world.wait_unchecked("its end", lambda: world.api.run_state(SUPPORT, run_id) == "failed")
     finally:
         if point.triggerer_down:
             world.stack.start_again("airflow_triggerer")

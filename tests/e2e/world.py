@@ -41,17 +41,18 @@ class World:
 
     def wait_for(self, what: str, ready: Callable[[], bool], seconds: float = 120) -> None:
         """Poll until `ready()`; fails with `what` after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while not ready():
-            self.stack.check()
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-            time.sleep(0.2)
 
-    def wait_unchecked(self, ready: Callable[[], bool], seconds: float = 120) -> None:
+        def checked() -> bool:
+            self.stack.check()
+            return ready()
+
+        self.wait_unchecked(what, checked, seconds)
+
+    def wait_unchecked(self, what: str, ready: Callable[[], bool], seconds: float = 120) -> None:
         """The same while a service of the stack is down on purpose."""
         deadline = time.monotonic() + seconds
         while not ready():
-            assert time.monotonic() < deadline, f"not within {seconds} s"
+            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
             time.sleep(0.2)
 
     def finish(self, dag_id: str, run_id: str, seconds: float = 180) -> str:

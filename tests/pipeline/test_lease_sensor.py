@@ -111,6 +111,16 @@ async def test_a_killed_wait_leaves_the_line(opened: RunRepository) -> None:
     assert open_leases().waiting() == []
 
 
+async def test_a_wait_of_an_earlier_pass_takes_nothing_from_a_later_one(opened: RunRepository) -> None:
+    late = trigger(asked(opened, request("first")))
+    later = request("first").model_copy(update={"try_number": 2})
+    open_leases().close(JOB, "first", 1)
+    assert ask(later).granted
+    await late.on_kill()
+    assert isinstance(await end_of(late), TaskFailedEvent)
+    assert [lease.try_number for lease in open_leases().held()] == [2]
+
+
 def test_another_process_can_build_it_again(opened: RunRepository) -> None:
     path, arguments = trigger(request("first")).serialize()
     assert path == "include.pipeline.lease_sensor.LeaseTrigger"

@@ -130,7 +130,11 @@ class Reconciler:
 
 def _free(run: Run) -> None:
     remote.end_run(run)
-    open_leases().forget(run.job_id)
+    leases = open_leases()
+    leases.forget(run.job_id)
+    for nim in run.runs.nims(run.job_id):
+        # A wait that comes back with a restarted triggerer takes nothing any more.
+        leases.close(run.job_id, nim.slug, run.pass_number + 1)
 
 
 def _repair(run: Run, life: Life) -> None:

@@ -196,7 +196,7 @@ def both(service: Any, fault: str) -> tuple[Attempt, Attempt]:
         return Attempt(service.case(fault, times), tries, limit, Path(tempfile.mkdtemp(dir=service.folder)))
 
     # What is to be answered gets time for it, also where a hundred others are served on a busy machine.
-    return attempt(10**6, 2, 1.0), attempt(1, 6, 2.0)
+    return attempt(10**6, 2, 2.0), attempt(1, 6, 4.0)
 
 
 def with_threads(service: Any, fault: str, things: dict[str, Any]) -> Outcomes:

@@ -47,13 +47,27 @@ class LeaseRepository:
         """
         return rules.answer(self._change(lambda ledger: rules.ask(ledger, request, now())), request)
 
-    def release(self, job_id: str, slug: str, kind: LeaseKind | None = None) -> None:
-        """Give back what a NIM holds and drop what it waits for, of one kind or of both."""
-        self._change(
-            lambda ledger: rules.drop(
-                ledger, lambda one: one.nim == (job_id, slug) and kind in {None, one.kind}
-            )
-        )
+    def release(
+        self, job_id: str, slug: str, kind: LeaseKind | None = None, up_to_try: int | None = None
+    ) -> bool:
+        """Give back what a NIM holds and drop what it waits for, of one kind or of both.
+
+        `up_to_try`: what a later try has asked stays; who comes late must not take it away. Returns whether
+        anything was held.
+        """
+        held = False
+
+        def gone(one: LeaseRequest) -> bool:
+            mine = one.nim == (job_id, slug) and kind in {None, one.kind}
+            return mine and (up_to_try is None or one.try_number <= up_to_try)
+
+        def drop(ledger: Ledger) -> Ledger:
+            nonlocal held
+            held = any(gone(lease) for lease in ledger.leases)
+            return rules.drop(ledger, gone)
+
+        self._change(drop)
+        return held
 
     def close(self, job_id: str, slug: str, try_number: int) -> None:
         """Release both kinds, and refuse what the tries up to `try_number` ask from now on."""
