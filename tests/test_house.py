@@ -46,7 +46,7 @@ KEPT_OUT = {
 BESIDES_THE_SDK = {
     ("include/pipeline/factory.py", "airflow.timetables"),
     ("include/pipeline/listener.py", "airflow.listeners"),
-    ("include/pipeline/sensors.py", "airflow.triggers.base"),
+    ("include/pipeline/stage_trigger.py", "airflow.triggers.base"),
     ("include/pipeline/lease_sensor.py", "airflow.triggers.base"),
 }
 MAY_PRINT = {"cli", "local_stack"}

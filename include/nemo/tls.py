@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 import functools
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import httpx
+import certifi
+
+
+class _PublicAuthorities(ssl.SSLContext):
+    """Trusts the public authorities, or those of `SSL_CERT_FILE` or `SSL_CERT_DIR` as httpx does.
+
+    They are read at the first handshake: that takes tens of ms, which a task that speaks plain http inside
+    its cluster would spend for nothing.
+    """
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        self._read()
+        return super().wrap_socket(*args, **kwargs)
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        self._read()
+        return super().wrap_bio(*args, **kwargs)
+
+    def _read(self) -> None:
+        if self.cert_store_stats()["x509_ca"]:
+            return
+        file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+        if folder and not file:
+            self.load_verify_locations(capath=folder)
+        else:
+            self.load_verify_locations(cafile=file or certifi.where())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +68,7 @@ class Tls:
 
     def _trusting(self) -> ssl.SSLContext:
         if not self.ca_file:
-            return httpx.create_ssl_context()
+            return _PublicAuthorities(ssl.PROTOCOL_TLS_CLIENT)
         _readable("ca_file", self.ca_file)
         try:
             return ssl.create_default_context(cafile=self.ca_file)

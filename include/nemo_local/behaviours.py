@@ -33,24 +33,38 @@ class Behaviours:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Asked for with every request to a model: read once, and again after a change.
+        self._known: list[tuple[Behaviour, float]] | None = None
 
     def add(self, behaviour: Behaviour) -> None:
         record_id = clock.new_id("behaviour")
         hidden = {"since": clock.now()}
-        self._store.insert(Record("behaviour", record_id, "", record_id, behaviour.model_dump(), hidden))
+        record = Record("behaviour", record_id, "", record_id, behaviour.model_dump(), hidden)
+        with self._store.exclusive():
+            self._store.insert(record)
+            self._known = None
 
     def clear(self) -> None:
         with self._store.exclusive():
             for record in self._store.select("behaviour"):
                 self._store.delete("behaviour", record.id)
+            self._known = None
+
+    def _in_force(self) -> list[tuple[Behaviour, float]]:
+        """The behaviours, oldest first, and since when (Unix seconds)."""
+        known = self._known
+        if known is None:
+            with self._store.exclusive():
+                records = self._store.select("behaviour")
+                known = [(Behaviour.model_validate(one.body), one.hidden["since"]) for one in records]
+                self._known = known
+        return known
 
     def of(self, kind: str, *models: str, until: float | None = None) -> Behaviour | None:
         """The behaviour for a job on these models; with ``until`` (Unix seconds) only one set before then."""
-        for record in self._store.select("behaviour"):
-            behaviour = Behaviour.model_validate(record.body)
-            early = until is None or record.hidden["since"] < until
+        for behaviour, since in self._in_force():
             if (
-                early
+                (until is None or since < until)
                 and behaviour.seconds is None
                 and behaviour.kind == kind
                 and any(behaviour.model_contains in model for model in models)
@@ -60,8 +74,7 @@ class Behaviours:
 
     def seconds(self, kind: str, *models: str, default: float) -> float:
         """How long a job on these models lasts at least; ``default`` where no behaviour says."""
-        for record in self._store.select("behaviour"):
-            behaviour = Behaviour.model_validate(record.body)
+        for behaviour, _ in self._in_force():
             if (
                 behaviour.seconds is not None
                 and behaviour.kind == kind

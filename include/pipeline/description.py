@@ -44,8 +44,8 @@ A run without a winner is a success that says so. Nothing is promoted by itself.
 To stop a run, mark it **failed**: its remote jobs are cancelled and its NIMs undeployed.
 
 To try again what failed, `python -m include.cli.runs retry RUN [--nim NAME]`: what was done is used again. In
-the UI, clear a NIM's `lease_training` with everything downstream; clearing failed tasks alone only reads the
-old job again.
+the UI, clear a NIM's `lease_training` with everything downstream; a failed stage that is cleared alone is
+refused, because its NIM was taken down and holds no GPUs.
 """
 
 

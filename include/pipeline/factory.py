@@ -12,27 +12,15 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from include.flywheel.config.workload import Workload, load_workloads
 from include.flywheel.evaluation.specs import Stage
 from include.flywheel.runs.leases.model import LeaseKind
-from include.flywheel.runs.repository import REFERENCE
-from include.flywheel.runs.states import StageName
 from include.pipeline import params, tasks
 from include.pipeline.description import describe
 from include.pipeline.lease_sensor import LeaseSensor
+from include.pipeline.operators import AdapterStage, CustomizeStage, DeployStage, EvaluateStage
 from include.pipeline.run import NAME_TEMPLATE
-from include.pipeline.sensors import (
-    AdapterSensor,
-    StageCustomizationSensor,
-    StageDeploymentSensor,
-    StageEvaluationSensor,
-)
 
 ON_DEMAND_DAG_ID = "flywheel_on_demand"
 
 _GROUP = "nim"
-# `upload_datasets` returns one {name, slug} for each NIM; a sensor's own is found by its index.
-_MINE = "ti.xcom_pull(task_ids='upload_datasets', map_indexes=-1)[ti.map_index]"
-_NAME = "{{ " + _MINE + "['name'] }}"
-_SLUG = "{{ " + _MINE + "['slug'] }}"
-
 _RETRIES = {
     "retries": 2,
     "retry_delay": timedelta(seconds=5),
@@ -65,6 +53,8 @@ def flywheel_dag(workload: Workload | None) -> DAG:
         default_args={
             "owner": workload.owner if workload else "flywheel",
             **_RETRIES,
+            # What is furthest goes first: a NIM that has its GPUs before those that only ask for some.
+            "weight_rule": "upstream",
             "execution_timeout": timedelta(hours=2),
         },
         tags=["flywheel", *([f"client:{workload.client_id}"] if workload else ["on-demand"])],
@@ -106,15 +96,9 @@ def _wire() -> None:
 
 def _reference(uploaded: Any) -> Any:
     """The production model answers the holdout again, where it can be asked."""
-    submitted = task(task_id="reference_eval")(tasks.evaluate_reference)()
-    waited = StageEvaluationSensor(
-        task_id="reference_eval_wait",
-        job="{{ ti.xcom_pull(task_ids='reference_eval') }}",
-        slug=REFERENCE,
-        stage=StageName.REFERENCE_EVAL.value,
-    )
+    evaluated = EvaluateStage(task_id="reference_eval", which=Stage.REFERENCE)
     scored = task(task_id="reference_scores")(tasks.keep_reference_scores)()
-    uploaded >> submitted >> waited >> scored
+    uploaded >> evaluated >> scored
     return scored
 
 
@@ -127,64 +111,22 @@ def _nim_group() -> Any:
         """
         training = LeaseSensor(task_id="lease_training", nim=nim, kind=LeaseKind.TRAINING)
         serving = LeaseSensor(task_id="lease_serving", nim=nim, kind=LeaseKind.SERVING)
-        customize, customized = _customization(nim)
-        deploy, deployed, adapter = _deployment(nim)
+        customized = CustomizeStage(task_id="customize", nim=nim)
+        deployed = DeployStage(task_id="deploy", nim=nim)
+        adapter = AdapterStage(task_id="adapter_wait", nim=nim)
         trained = _mapped("trained", tasks.end_training, trigger_rule="all_done")(nim)
-        training >> customize >> customized >> trained
-        training >> serving >> deploy >> deployed
+        training >> customized >> trained
+        training >> serving >> deployed
         [deployed, customized] >> adapter
 
         scores = _mapped("scores", tasks.keep_scores, trigger_rule="all_done")(nim)
-        for stage, before in ((Stage.BASE, deployed), (Stage.ICL, deployed), (Stage.CUSTOMIZED, adapter)):
-            submitted, waited = _evaluation(nim, stage)
-            before >> submitted >> waited >> scores
+        for which, before in ((Stage.BASE, deployed), (Stage.ICL, deployed), (Stage.CUSTOMIZED, adapter)):
+            before >> EvaluateStage(task_id=f"{which.value}_eval", nim=nim, which=which) >> scores
         trained >> scores
         scores >> _mapped("undeploy", tasks.undeploy)(nim).as_teardown()
 
     return nim_group
 
 
-def _customization(nim: Any) -> tuple[Any, Any]:
-    """The tasks that submit a training and wait for it."""
-    wait = StageCustomizationSensor(
-        task_id="customize_wait", job=_of("customize"), instance_name=_NAME, slug=_SLUG, stage="customize"
-    )
-    return _mapped("customize", tasks.customize)(nim), wait
-
-
-def _deployment(nim: Any) -> tuple[Any, Any, Any]:
-    """The tasks that deploy, wait until the NIM is served, and until its adapter is.
-
-    The proxy lists an adapter a while after its training ended.
-    """
-    who = {"instance_name": _NAME, "slug": _SLUG}
-    ready = StageDeploymentSensor(
-        task_id="deploy_wait", job=_of("deploy"), served_model=_NAME, stage="deploy", **who
-    )
-    adapter = AdapterSensor(
-        task_id="adapter_wait",
-        job=_of("deploy"),
-        customization=_of("customize"),
-        stage=StageName.ADAPTER.value,
-        **who,
-    )
-    return _mapped("deploy", tasks.deploy)(nim), ready, adapter
-
-
-def _evaluation(nim: Any, stage: Stage) -> tuple[Any, Any]:
-    """The tasks that submit an evaluation and wait for it."""
-    name = f"{stage.value}_eval"
-    submitted = _mapped(name, tasks.evaluate)(nim, stage.value)
-    waited = StageEvaluationSensor(
-        task_id=f"{name}_wait", job=_of(name), instance_name=_NAME, slug=_SLUG, stage=name
-    )
-    return submitted, waited
-
-
 def _mapped(task_id: str, body: Any, **options: Any) -> Any:
     return task(task_id=task_id, map_index_template=NAME_TEMPLATE, **options)(body)
-
-
-def _of(task_id: str) -> str:
-    """What a task of the same NIM returned."""
-    return f"{{{{ ti.xcom_pull(task_ids='{_GROUP}.{task_id}', map_indexes=ti.map_index) }}}}"

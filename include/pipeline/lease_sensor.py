@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TaskFailedEvent, TaskSuccessEvent
 
 from include.flywheel.errors import FlywheelError, LeaseRefused
 from include.flywheel.runs.leases.model import LeaseKind, LeaseRequest
-from include.pipeline.leases import STAGES, ask, give_up, leave_line, request_for
+from include.pipeline.leases import STAGES, ask, begin, give_up, leave_line, request_for
 from include.pipeline.prepare import load_config
 from include.pipeline.run import NAME_TEMPLATE, nim_run, show, telling
 from include.pipeline.writing import until_written
@@ -28,7 +28,9 @@ _GRACE_SECONDS = 60.0
 
 
 class LeaseSensor(BaseOperator):
-    """Waits until the GPUs of a NIM are leased to it, without a worker. Done at once where none are needed.
+    """Waits until the GPUs of a NIM are leased to it, without a worker, and submits what they are for.
+
+    Done at once where none are needed.
 
     :param nim: name and slug of the NIM.
     :param kind: `training` or `serving`.
@@ -58,6 +60,7 @@ class LeaseSensor(BaseOperator):
                 return "no GPUs to wait for"
             answer = ask(request)
             if answer.granted:
+                begin(request)
                 return answer.reason
         self.log.info("%s", answer.reason)
         self._defer(request, load_config(run).waiting.lease_timeout_seconds)
@@ -77,7 +80,7 @@ class LeaseSensor(BaseOperator):
 
 
 class LeaseTrigger(BaseTrigger):
-    """Asks again until the lease is granted; survives a store that does not answer for a while.
+    """Asks again until the lease is granted, and submits; survives a store that does not answer for a while.
 
     :param request: the LeaseRequest as a dictionary.
     :param deadline_at: Unix time when waiting ends.
@@ -104,6 +107,7 @@ class LeaseTrigger(BaseTrigger):
             show(text, self.log)
             yield TaskFailedEvent(xcoms={"error": text})
         else:
+            await asyncio.to_thread(begin, request)
             yield TaskSuccessEvent(xcoms={"return_value": reason})
 
     async def on_kill(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.flywheel.evaluation.specs import Stage
@@ -11,9 +13,11 @@ from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.states import StageName, StageStatus
 from include.pipeline.prepare import load_config
 from include.pipeline.run import Run
-from include.pipeline.stages import EVALUATIONS, facts_of
+from include.pipeline.stages import EVALUATIONS, customize, deploy, facts_of
 from include.stores.leases import open_leases
 from include.stores.runs import open_runs
+
+log = logging.getLogger(__name__)
 
 # The stage that stands still, and fails, where its lease is not granted.
 STAGES = {LeaseKind.TRAINING: StageName.CUSTOMIZE, LeaseKind.SERVING: StageName.DEPLOY}
@@ -44,6 +48,21 @@ def ask(request: LeaseRequest, said: str | None = None) -> LeaseAnswer:
     elif answer.reason != said:
         open_runs().set_lease(*key, detail=answer.reason)
     return answer
+
+
+def begin(request: LeaseRequest) -> None:
+    """Submit what the GPUs were leased for: they would idle until the next task has started.
+
+    That task finds what was submitted, or submits it; so it is also the one that reports what went wrong.
+    """
+    runs = open_runs()
+    document = runs.get(request.job_id)
+    run = Run(request.job_id, document.dag_id, document.run_id, runs, request.try_number - 1)
+    submit = customize if request.kind is LeaseKind.TRAINING else deploy
+    try:
+        submit(run, request.slug)
+    except Exception as error:
+        log.warning("%s is left to the next task: %s", STAGES[request.kind].value, error)
 
 
 def give_back(run: Run, slug: str, kind: LeaseKind) -> None:

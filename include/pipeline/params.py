@@ -10,6 +10,9 @@ from include.flywheel.config.conf import RunConf
 from include.flywheel.config.workload import Workload
 from include.flywheel.datasets.split import SplitConfig
 
+# Every task builds its DAG; the schemas are the same each time, and forked workers share them.
+_CONF_FIELDS: dict[str, Any] = RunConf.model_json_schema()["properties"]
+_SPLIT_FIELDS: dict[str, Any] = SplitConfig.model_json_schema()["properties"]
 _TITLES = {
     "client_id": "Client",
     "workload_id": "Workload",
@@ -23,9 +26,8 @@ _TITLES = {
 
 def conf_params(workload: Workload | None) -> dict[str, Param]:
     """`Param`s by field of `RunConf`. A workload's own DAG accepts no other client and workload."""
-    fields = RunConf.model_json_schema()["properties"]
     params = {}
-    for name, schema in fields.items():
+    for name, schema in _CONF_FIELDS.items():
         flat = _flat(schema)
         if name == "data_split_config":
             flat |= _split_schema()
@@ -56,9 +58,8 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _split_schema() -> dict[str, Any]:
     """The keys of the split with their types and limits. All are optional; the profile has the rest."""
-    fields = SplitConfig.model_json_schema()["properties"]
     keys = {
         name: {key: value for key, value in _flat(schema).items() if key != "default"}
-        for name, schema in fields.items()
+        for name, schema in _SPLIT_FIELDS.items()
     }
     return {"properties": keys, "additionalProperties": False}

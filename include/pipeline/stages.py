@@ -11,7 +11,6 @@ from include.flywheel.datasets.spec import EVAL_FILE, icl_file
 from include.flywheel.errors import ConfigError
 from include.flywheel.evaluation.specs import Stage, model_target, tool_calling_config
 from include.flywheel.runs import ids
-from include.flywheel.runs.documents import now
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, customizer, deployments, evaluator
@@ -21,8 +20,8 @@ from include.nemo.jobs import JobKind, url_of
 from include.nemo.models import CustomizationJob, Deployment
 from include.pipeline.datasets import remote_path
 from include.pipeline.prepare import load_config
-from include.pipeline.run import Run, nim_run, telling, working_run
-from include.pipeline.submit import ClosedGuard, job_fields, submit_once
+from include.pipeline.run import Run
+from include.pipeline.submit import ClosedGuard, job_fields, say_submitted, submit_once, submitted
 
 EVALUATIONS = {
     Stage.BASE: StageName.BASE_EVAL,
@@ -32,28 +31,23 @@ EVALUATIONS = {
 }
 
 
-def deploy(nim: dict[str, str]) -> str:
+def deploy(run: Run, slug: str) -> str:
     """Deploy a NIM; returns `namespace/name` of the deployment."""
-    run, slug = nim_run(nim), nim["slug"]
-    with telling(run, slug, StageName.DEPLOY):
-        facts = facts_of(load_config(run), slug)
-        hook = NemoHook()
-        name = ids.deployment(run.job_id, slug)
-        run.runs.set_nim_status(run.job_id, slug, NimStatus.DEPLOYING)
-        guard = ClosedGuard(run, slug)
-        with hook.client() as nemo:
-            _deploy_once(nemo, hook.namespace, name, facts, run.project)
-            run.runs.set_live_stage(
-                run.job_id,
-                slug,
-                StageName.DEPLOY,
-                status=StageStatus.SUBMITTED.value,
-                remote_id=f"{hook.namespace}/{name}",
-                remote_uri=url_of(nemo.urls, JobKind.DEPLOYMENT, f"{hook.namespace}/{name}"),
-                submitted_at=now(),
-            )
-            guard.close_if_needed(lambda: nemo.send(deployments.delete(hook.namespace, name)))
-    return f"{hook.namespace}/{name}"
+    facts = facts_of(load_config(run), slug)
+    hook = NemoHook()
+    name = ids.deployment(run.job_id, slug)
+    guard = ClosedGuard(run, slug)
+    if (known := submitted(run.runs.stage(run.job_id, slug, StageName.DEPLOY))) is not None:
+        return known
+    run.runs.set_nim_status(run.job_id, slug, NimStatus.DEPLOYING)
+    remote_id = f"{hook.namespace}/{name}"
+    with hook.client() as nemo:
+        _deploy_once(nemo, hook.namespace, name, facts, run.project)
+        say_submitted(
+            run, slug, StageName.DEPLOY, remote_id, url_of(nemo.urls, JobKind.DEPLOYMENT, remote_id)
+        )
+        guard.close_if_needed(lambda: nemo.send(deployments.delete(hook.namespace, name)))
+    return remote_id
 
 
 def _deploy_once(nemo: NemoClient, namespace: str, name: str, nim: Nim, project: str) -> Deployment:
@@ -81,35 +75,31 @@ def _deploy_once(nemo: NemoClient, namespace: str, name: str, nim: Nim, project:
         return nemo.send(deployments.get(namespace, name))
 
 
-def customize(nim: dict[str, str]) -> str:
-    """Start a customization job; returns its id. Skipped for a NIM without customization target."""
-    run, slug = nim_run(nim), nim["slug"]
-    with telling(run, slug, StageName.CUSTOMIZE):
-        config = load_config(run)
-        facts = facts_of(config, slug)
-        if facts.customization is None:
-            _skip_customization(run, slug)
-        hook = NemoHook()
-        with hook.client() as nemo:
-            return submit_once(
-                run,
-                slug,
-                StageName.CUSTOMIZE,
-                find=lambda attempt: nemo.collect(
-                    customizer.list_jobs(
-                        namespace=hook.namespace,
-                        project=run.project,
-                        custom_fields=job_fields(slug, StageName.CUSTOMIZE, attempt),
-                    )
-                ),
-                create=lambda attempt: nemo.send(
-                    _customization_job(
-                        run, facts, config, attempt, _training_config(nemo, hook.namespace, facts)
-                    )
-                ),
-                cancel=lambda job: nemo.send(customizer.cancel_job(job)),
-                uri=lambda job: url_of(nemo.urls, JobKind.CUSTOMIZATION, job),
-            )
+def customize(run: Run, slug: str) -> str:
+    """Start a customization job; returns its id. Skips for a NIM without customization target."""
+    config = load_config(run)
+    facts = facts_of(config, slug)
+    if facts.customization is None:
+        _skip_customization(run, slug)
+    hook = NemoHook()
+    with hook.client() as nemo:
+        return submit_once(
+            run,
+            slug,
+            StageName.CUSTOMIZE,
+            find=lambda attempt: nemo.collect(
+                customizer.list_jobs(
+                    namespace=hook.namespace,
+                    project=run.project,
+                    custom_fields=job_fields(slug, StageName.CUSTOMIZE, attempt),
+                )
+            ),
+            create=lambda attempt: nemo.send(
+                _customization_job(run, facts, config, attempt, _training_config(nemo, hook.namespace, facts))
+            ),
+            cancel=lambda job: nemo.send(customizer.cancel_job(job)),
+            uri=lambda job: url_of(nemo.urls, JobKind.CUSTOMIZATION, job),
+        )
 
 
 def _skip_customization(run: Run, slug: str) -> None:
@@ -180,16 +170,12 @@ def _training_config(nemo: NemoClient, namespace: str, nim: Nim) -> str:
     return f"{namespace}/{name}"
 
 
-def evaluate(nim: dict[str, str], stage: str) -> str:
+def evaluate(run: Run, slug: str, name: str, which: Stage) -> str:
     """Start the evaluation of a NIM at a stage; returns the job's id."""
-    run, slug, which = nim_run(nim), nim["slug"], Stage(stage)
-    with telling(run, slug, EVALUATIONS[which]):
-        model = (
-            nim["name"] if which is not Stage.CUSTOMIZED else run.runs.nim(run.job_id, slug).customized_model
-        )
-        run.runs.set_nim_status(run.job_id, slug, NimStatus.RUNNING_EVALS)
-        file = _examples(run, slug) if which is Stage.ICL else EVAL_FILE
-        return _evaluate(run, slug, which, str(model), file)
+    model = name if which is not Stage.CUSTOMIZED else run.runs.nim(run.job_id, slug).customized_model
+    run.runs.set_nim_status(run.job_id, slug, NimStatus.RUNNING_EVALS)
+    file = _examples(run, slug) if which is Stage.ICL else EVAL_FILE
+    return _evaluate(run, slug, which, str(model), file)
 
 
 def _examples(run: Run, slug: str) -> str:
@@ -207,14 +193,12 @@ def _examples(run: Run, slug: str) -> str:
     raise AirflowSkipException(reason)
 
 
-def evaluate_reference() -> str:
-    """Ask the production model again on the holdout; returns the job's id. Skipped where that cannot be."""
-    run = working_run()
-    with telling(run, REFERENCE, StageName.REFERENCE_EVAL):
-        reference = run.runs.get(run.job_id).reference
-        if reference is None:
-            raise AirflowSkipException("no production model can be asked again; the next bar holds")
-        return _evaluate(run, REFERENCE, Stage.REFERENCE, reference.model, EVAL_FILE)
+def evaluate_reference(run: Run) -> str:
+    """Ask the production model again on the holdout; returns the job's id. Skips where that cannot be."""
+    reference = run.runs.get(run.job_id).reference
+    if reference is None:
+        raise AirflowSkipException("no production model can be asked again; the next bar holds")
+    return _evaluate(run, REFERENCE, Stage.REFERENCE, reference.model, EVAL_FILE)
 
 
 def _evaluate(run: Run, slug: str, which: Stage, model: str, file: str) -> str:

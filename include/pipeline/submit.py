@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.flywheel.runs.documents import now
+from include.flywheel.runs.documents import Stage, now
 from include.flywheel.runs.states import StageName, StageStatus
 from include.nemo.states import JobState
 from include.pipeline.run import Run
@@ -68,10 +68,14 @@ def submit_once(
     """Id of the stage's job: the one that exists, else a new one. `find` and `create` get the attempt number,
     `cancel` and `uri` (where people find it) the job's id.
 
-    The number stands in the run's document and is raised only when the job found has failed or was cancelled.
+    The number stands in the run's document and is raised only when the job found has failed or was cancelled
+    in an earlier pass: what fails in this one is not tried again by itself.
     """
     guard = ClosedGuard(run, slug)
-    attempt = run.runs.stage(run.job_id, slug, stage).attempt
+    before = run.runs.stage(run.job_id, slug, stage)
+    if (known := submitted(before)) is not None:
+        return known
+    attempt = before.attempt
     found = find(attempt)
     if found and found[0].state.is_terminal and not found[0].state.ok:
         log.info("job %s of attempt %d ended as %s: a new attempt", found[0].id, attempt, found[0].state)
@@ -96,14 +100,24 @@ def submit_once(
     if job.id is None:
         raise AirflowFailException(f"the service answered a {stage.value} job without an id; look at its log")
     remote_id = job.id
+    say_submitted(run, slug, stage, remote_id, uri(remote_id))
+    guard.close_if_needed(lambda: cancel(remote_id))
+    return remote_id
+
+
+def submitted(stage: Stage) -> str | None:
+    """Id of what was submitted in this pass. However it ended: who waits for it says so."""
+    return stage.remote_id if stage.submitted_at else None
+
+
+def say_submitted(run: Run, slug: str, stage: StageName, remote_id: str, uri: str) -> None:
+    """Write down what was submitted, and when."""
     run.runs.set_live_stage(
         run.job_id,
         slug,
         stage,
         status=StageStatus.SUBMITTED.value,
         remote_id=remote_id,
-        remote_uri=uri(remote_id),
+        remote_uri=uri,
         submitted_at=now(),
     )
-    guard.close_if_needed(lambda: cancel(remote_id))
-    return remote_id

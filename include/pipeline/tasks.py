@@ -5,19 +5,14 @@ from include.pipeline.datasets import build, upload
 from include.pipeline.notify import notify
 from include.pipeline.prepare import prepare
 from include.pipeline.scores import keep_reference_scores, keep_scores
-from include.pipeline.stages import customize, deploy, evaluate, evaluate_reference
 from include.pipeline.undeploy import end_training, undeploy
 from include.pipeline.verdict import decide_run, record
 
 __all__ = [
     "build",
     "close",
-    "customize",
     "decide_run",
-    "deploy",
     "end_training",
-    "evaluate",
-    "evaluate_reference",
     "keep_reference_scores",
     "keep_scores",
     "notify",

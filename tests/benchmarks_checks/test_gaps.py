@@ -42,6 +42,13 @@ def use(at: float, used: int) -> dict[str, float]:
         ([nim(0, 10, gpus=2)], [use(0, 1), use(9, 0), use(10, 2)], 2, 1.0),
         # Broken off in the middle: the longest counts, not the sum.
         ([nim(0, 9)], [use(0, 0), use(4, 1), use(5, 0), use(9, 1)], 1, 4.0),
+        # Two GPUs idle one after the other, each for three seconds, while others wait.
+        (
+            [nim(0, 3), nim(0, 6), nim(0, 9)],
+            [use(0, 1), use(3, 2), use(3.1, 1), use(6, 2), use(6.1, 1), use(9, 2)],
+            2,
+            3.0,
+        ),
         # Nobody waits.
         ([nim(0, 1)], [use(0, 0), use(1, 1), use(2, 0), use(60, 0)], 1, 1.0),
         ([nim(0, 9)], [use(0, 0)], None, 0.0),

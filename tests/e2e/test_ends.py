@@ -91,7 +91,7 @@ def test_a_failed_tasks_log_says_what_to_do(ended: World) -> None:
     [failed] = [
         one
         for one in ended.api.task_instances(SUPPORT, EACH)
-        if one["task_id"] == "nim.customize_wait" and one["state"] == "failed"
+        if one["task_id"] == "nim.customize" and one["state"] == "failed"
     ]
     log = ended.api.task_log(
         SUPPORT, EACH, failed["task_id"], map_index=failed["map_index"], try_number=failed["try_number"]

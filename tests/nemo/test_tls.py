@@ -21,6 +21,7 @@ from cryptography.x509.oid import NameOID
 from include.nemo import NO_RETRIES, AsyncNemoClient, NemoClient, NemoUrls, Tls, entities
 from include.nemo.datastore import DataStore
 from include.nemo.errors import Unreachable
+from include.nemo.tls import context_of
 
 PEM = serialization.Encoding.PEM
 
@@ -135,6 +136,17 @@ def test_both_sides_know_each_other(
 def test_a_server_that_nobody_vouches_for(kind: str, urls: NemoUrls) -> None:
     with pytest.raises(Unreachable, match=r"(?i)certificate.*ca_file"):
         _ask(kind, urls, None)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_the_public_authorities_are_those_of_the_environment(
+    kind: str, urls: NemoUrls, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(files / "authority.crt"))
+    context_of.cache_clear()
+    known = Tls(client_cert_file=str(files / "both.pem"))
+    assert _ask(kind, urls, known) == "ns/d"
+    context_of.cache_clear()
 
 
 def test_a_server_that_wants_to_know_who_we_are(kind: str, urls: NemoUrls, files: Path) -> None:

@@ -110,6 +110,8 @@ def test_a_job_that_ended_badly_is_tried_again_as_the_next_attempt(run: Run, end
     service = Service()
     submit(run, service)
     service.jobs[0].state = JobState(end)
+    assert submit(run, service) == "eval-1", "not by itself"
+    assert run.runs.begin_nim_pass(run.job_id, SLUG, 1)
     assert submit(run, service) == "eval-2"
     assert [job.attempt for job in service.jobs] == [1, 2]
     assert run.runs.stage(run.job_id, SLUG, STAGE).attempt == 2

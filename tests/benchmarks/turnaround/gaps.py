@@ -36,21 +36,35 @@ def waits_of(nims: Sequence[NimDocument]) -> list[Wait]:
 def longest_idle_seconds(
     nims: Sequence[NimDocument], uses: Sequence[dict[str, Any]], gpus: int | None
 ) -> float:
-    """The longest time without a break in which enough GPUs were free for somebody who waited.
+    """The longest time that one GPU stayed free although it would have been enough, with those free beside
+    it, for somebody who waited.
 
-    `uses`: `{at, used}` as the service measured it, oldest first.
+    `uses`: `{at, used}` as the service measured it, oldest first. GPUs are alike: what is submitted takes
+    those that were free for longest.
     """
     if gpus is None:
         return 0.0
     waits = waits_of(nims)
     times = sorted({use["at"] for use in uses} | {one.since for one in waits} | {one.until for one in waits})
-    longest = current = 0.0
+    idle = [0.0] * gpus
+    longest = 0.0
     for begin, end in pairwise(times):
-        used = next((use["used"] for use in reversed(uses) if use["at"] <= begin), 0)
-        fits = any(one.since <= begin < one.until and one.gpus <= gpus - used for one in waits)
-        current = current + end - begin if fits else 0.0
-        longest = max(longest, current)
+        free = max(0, gpus - next((use["used"] for use in reversed(uses) if use["at"] <= begin), 0))
+        taken = max(0, len(idle) - free)
+        idle = sorted(idle, reverse=True)[taken:] + [0.0] * (free - len(idle))
+        wanted = _wanted([one.gpus for one in waits if one.since <= begin < one.until], free)
+        idle = [seconds + end - begin if place < wanted else seconds for place, seconds in enumerate(idle)]
+        longest = max([longest, *idle])
     return longest
+
+
+def _wanted(needs: list[int], free: int) -> int:
+    """How many of the free GPUs could be in use, the smallest needs first."""
+    wanted = 0
+    for need in sorted(needs):
+        if wanted + need <= free:
+            wanted += need
+    return wanted
 
 
 def _seconds(moment: str) -> float:

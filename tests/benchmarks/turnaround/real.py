@@ -102,11 +102,17 @@ class Bench:
         """Wait for the end; the highest number of processes below the scheduler that were seen."""
         most = 0
         scheduler = psutil.Process(self._stack.pid_of("airflow_scheduler"))
-        while self._api.run_state(_DAG, run_id) not in {"success", "failed"}:
+        # The run's own document first: Airflow reads all task instances of a run to answer for its state.
+        job, looked_at = ids.job_id(_DAG, run_id), 0.0
+        while True:
             self._stack.check()
             most = max(most, len(scheduler.children(recursive=True)))
+            document = self._runs.find(job)
+            if (document and document.finished_at) or time.monotonic() > looked_at + 10:
+                looked_at = time.monotonic()
+                if self._api.run_state(_DAG, run_id) in {"success", "failed"}:
+                    return most
             time.sleep(0.5)
-        return most
 
     def _describe(self, nims: tuple[Nim, ...], gpus: int | None) -> None:
         """Catalogue, profile and durations of this instance."""
