@@ -12,6 +12,7 @@ from include.local_stack.errors import StackError
 
 _REGISTERED_SECONDS = 90.0
 _POLL_SECONDS = 0.5
+_DEADLOCK_SECONDS = 5.0
 
 
 class AirflowApi:
@@ -70,8 +71,15 @@ class AirflowApi:
         return state
 
     def mark_failed(self, dag_id: str, run_id: str) -> None:
-        """What the UI's button *Mark run as failed* does."""
-        self._check(self._send("PATCH", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed"}))
+        """What the UI's button *Mark run as failed* does; pressed again where the database had a deadlock."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}"
+        deadline = time.monotonic() + _DEADLOCK_SECONDS
+        while True:
+            answer = self._send("PATCH", path, json={"state": "failed"})
+            if answer.status_code != 500 or time.monotonic() > deadline:
+                break
+            time.sleep(0.2)
+        self._check(answer)
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Every task instance of a run."""

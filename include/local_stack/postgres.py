@@ -37,6 +37,9 @@ def start(folder: Path, port: int, *, log: Path, env: Mapping[str, str]) -> tupl
     command = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-h", "127.0.0.1", "-k", ""]
     # Durability of demo data is worth less than the time that waiting for the disk takes.
     command += ["-c", "synchronous_commit=off", "-c", "max_connections=200"]
+    # A killed scheduler's idle workers keep its connections open, and with them the locks of what it was
+    # writing: the run would stand still for ever.
+    command += ["-c", "idle_in_transaction_session_timeout=15s"]
     service = Service("PostgreSQL", command, log=log, env=env, user=user, cwd=folder)
     password = (folder / "password").read_text(encoding="utf-8")
     place = f"{USER}:{password}@127.0.0.1:{port}/{DATABASE}"

@@ -35,14 +35,18 @@ class Run:
     runs: RunRepository
     pass_number: int = 0
 
+    def refuse_if_cancelled(self) -> None:
+        """Raises AirflowFailException where somebody asked for the run's end."""
+        if self.runs.get(self.job_id).cancel_requested_at is not None:
+            raise AirflowFailException("the run was cancelled: nothing goes on")
+
     def refuse_if_closed(self, slug: str) -> None:
         """Raises AirflowFailException where the run was cancelled, or the NIM taken down.
 
         A NIM that was taken down begins anew with its first lease and nowhere else: what is cleared behind
         that would hold GPUs without one.
         """
-        if self.runs.get(self.job_id).cancel_requested_at is not None:
-            raise AirflowFailException("the run was cancelled: nothing goes on")
+        self.refuse_if_cancelled()
         if slug == REFERENCE:
             return
         nim = self.runs.nim(self.job_id, slug)

@@ -55,6 +55,8 @@ def keep_scores(nim: dict[str, str]) -> None:
     """Fetch what the NIM's evaluations measured. Runs whatever happened before; never fails another NIM."""
     name_in_grid(nim)
     run, slug = working_run(), nim["slug"]
+    # What a cancel made of the stages before is no failure of the NIM's.
+    run.refuse_if_cancelled()
     with telling(run, slug):
         customized = run.runs.nim(run.job_id, slug).customized_model
         with NemoHook().client() as nemo:

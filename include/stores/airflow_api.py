@@ -5,6 +5,7 @@ Inside Airflow's API server runs are started and cancelled in process, with the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -19,6 +20,7 @@ CONN_ID = "airflow_api"
 _TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 _DEFAULT_PORTS = {"http": 8080, "https": 443}
 _SHOWN = 300
+_MARK_FAILED_WAITS_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 
 class AirflowUnreachable(FlywheelError):
@@ -95,8 +97,17 @@ class AirflowApi:
         return bool(self._json(answer)["is_paused"])
 
     def mark_failed(self, dag_id: str, run_id: str) -> None:
-        """What the button *Mark run as failed* does: Airflow ends the tasks and runs the teardowns."""
-        self._checked(self._request("PATCH", _run_path(dag_id, run_id), {"state": "failed"}))
+        """What the button *Mark run as failed* does: Airflow ends the tasks and runs the teardowns.
+
+        Where the scheduler writes the same rows, the database may break a deadlock by refusing this request:
+        Airflow answers 500, nothing has changed, and asking again is what a person would do.
+        """
+        for wait_seconds in (*_MARK_FAILED_WAITS_SECONDS, None):
+            answer = self._request("PATCH", _run_path(dag_id, run_id), {"state": "failed"})
+            if answer.status_code != 500 or wait_seconds is None:
+                break
+            time.sleep(wait_seconds)
+        self._checked(answer)
 
     def clear(self, dag_id: str, run_id: str, tasks: Sequence[str | list[str | int]]) -> int:
         """Run these tasks again, with all that follows them; returns how many instances were cleared.

@@ -34,7 +34,7 @@ class Driver:
 
     stack: Stack
     seed: int
-    pause_seconds: tuple[float, float] = (2.0, 9.0)
+    pause_seconds: tuple[float, float] = (0.5, 4.0)
     done: list[Kill] = field(default_factory=list)
 
     def drive(self, victims: list[str], is_over: Callable[[], bool]) -> list[Kill]:
@@ -77,10 +77,10 @@ class Driver:
         return False
 
     def _working(self, seen: dict[int, float]) -> list[int]:
-        """A worker whose task has run for a second, with the task."""
+        """A worker whose task has run for half a second, with the task."""
         now = time.monotonic()
         for worker, task in self._tasks():
-            if now - seen.setdefault(task, now) > 1.0:
+            if now - seen.setdefault(task, now) > 0.5:
                 return [worker, task]
         return []
 

@@ -121,7 +121,7 @@ POINTS = {
     "evaluating-the-customized": Point(at(StageName.CUSTOMIZED_EVAL, *WAITING)),
     "twice": Point(EVALUATING, [HOLD_EVALUATION], twice=True),
 }
-IN_THE_GATE = 1
+IN_THE_GATE = 3
 
 
 @pytest.mark.parametrize(

@@ -30,18 +30,23 @@ def undisturbed(world: World, turned: RunDocument) -> str:
     return digest(world, turned.run_id)
 
 
-@pytest.mark.slow
 def test_eight_kills_change_nothing(world: World, undisturbed: str) -> None:
-    victims = [*VICTIMS, "worker"]
-    assert survive(world, undisturbed, "killed", seed=1, victims=victims) == len(victims)
+    kill_all(world, undisturbed, [*VICTIMS, "worker"], seed=1)
 
 
 @pytest.mark.slow
 def test_many_kills_change_nothing(world: World, undisturbed: str) -> None:
-    left, seed = plan(seed=2, kills=KILLS), 100
-    while left:
-        done = survive(world, undisturbed, f"killed-{seed}", seed=seed, victims=left)
-        left, seed = left[max(done, 1) :], seed + 1
+    kill_all(world, undisturbed, plan(seed=2, kills=KILLS), seed=100)
+
+
+def kill_all(world: World, undisturbed: str, victims: list[str], seed: int) -> None:
+    """In as many runs as it takes. A worker that could not be caught in one is hunted in the next."""
+    fruitless = 0
+    while victims:
+        done = survive(world, undisturbed, f"killed-{seed}", seed=seed, victims=victims)
+        fruitless = 0 if done else fruitless + 1
+        assert fruitless < 3, f"none of {victims} could be killed in three runs"
+        victims, seed = victims[done:], seed + 1
 
 
 def survive(world: World, undisturbed: str, run_id: str, *, seed: int, victims: list[str]) -> int:

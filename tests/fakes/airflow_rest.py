@@ -33,6 +33,8 @@ class FakeAirflow:
     cleared: int = 7
     # What is answered instead, whatever is asked: a status and a text.
     instead: tuple[int, str] | None = None
+    # So often a change is answered with 500, as where Airflow's database breaks a deadlock.
+    deadlocks: int = 0
     # Called after a run was marked failed or cleared, with DAG id and run id.
     afterwards: Callable[[str, str], None] = lambda *_: None
     requests: list[Request] = field(default_factory=list)
@@ -93,6 +95,9 @@ class FakeAirflow:
         run_id = unquote(parts[2])
         if (dag_id, run_id) not in self.states:
             return 404, {"detail": "not found"}
+        if method == "PATCH" and self.deadlocks:
+            self.deadlocks -= 1
+            return 500, {"detail": {"reason": "Database error"}}
         if method == "PATCH":
             self._afterwards(body["state"], dag_id, run_id)
         return 200, {"dag_run_id": run_id, "state": self.states[dag_id, run_id]}

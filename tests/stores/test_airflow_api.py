@@ -65,6 +65,17 @@ def test_run_ids_are_one_part_of_the_address(api: AirflowApi, airflow: Any) -> N
     assert last.path.endswith("/dagRuns/scheduled__2026-03-02T00%3A00%3A00%2B00%3A00%2Fa")
 
 
+def test_a_cancel_is_asked_for_again_where_airflows_database_had_a_deadlock(
+    api: AirflowApi, airflow: Any
+) -> None:
+    airflow.deadlocks = 2
+    api.mark_failed(DAG, RUN)
+    assert airflow.states[DAG, RUN] == "failed"
+    airflow.deadlocks = 100
+    with pytest.raises(AirflowRefused, match="500"):
+        api.mark_failed(DAG, RUN)
+
+
 def test_a_run_that_airflow_does_not_know_has_no_state(api: AirflowApi) -> None:
     assert api.run_state(DAG, "another") is None
 
