@@ -5,13 +5,13 @@ from __future__ import annotations
 from include.nemo import JobProgress
 from include.nemo.jobs import JobKind
 
-NO_RESOURCES = "No GPU is free: undeploy NIMs, cancel jobs, or raise the quota, then clear the submit task."
+NO_RESOURCES = "No GPU is free: undeploy NIMs, cancel jobs, or raise the quota, then submit it anew."
 _REMEDIES = {
     JobKind.DEPLOYMENT: "Check image name, tag, GPU count and NGC key of its deployment config, "
-    "then clear the deploy task.",
+    "then deploy it anew.",
     JobKind.EVALUATION: "Check that its target is served and its files are in the Data Store, "
-    "then clear the submit task.",
-    JobKind.CUSTOMIZATION: "Check its training files and hyperparameters, then clear the submit task.",
+    "then submit it anew.",
+    JobKind.CUSTOMIZATION: "Check its training files and hyperparameters, then submit it anew.",
 }
 
 
@@ -35,7 +35,7 @@ def failure(kind: JobKind, job: str, progress: JobProgress) -> str:
     """Why the work failed and what to do; for states that are terminal and not ok."""
     why = progress.reason or "the service gives no reason"
     if progress.state in ("cancelled", "deleted"):
-        remedy = "Somebody stopped it. Clear the submit task to start it anew."
+        remedy = "Somebody stopped it. Submit it anew if that was a mistake."
     elif lacks_resources(progress):
         remedy = NO_RESOURCES
     else:
@@ -48,7 +48,7 @@ def overdue(kind: JobKind, job: str, timeout_seconds: float, last_seen: str) -> 
     return (
         f"The {kind.value} {job} did not end within {timeout_seconds:g} s; last seen: {last_seen}. "
         "Nobody cancelled it: look at it, then raise timeout_seconds and clear this task, "
-        "or cancel it and clear the submit task."
+        "or cancel it and submit it anew."
     )
 
 
@@ -58,7 +58,7 @@ def missing(kind: JobKind, job: str, answer: str, last_seen: str | None) -> str:
     return (
         f"The {kind.value} {job} does not exist{before}. {answer.rstrip('. ')}. "
         "Somebody deleted it, or the connection leads to another NeMo now. "
-        "Clear the submit task to start it anew."
+        "Submit it anew if that was a mistake."
     )
 
 

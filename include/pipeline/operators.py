@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
+from include.airflow_nemo.ending import look
 from include.airflow_nemo.hook import NemoHook
+from include.airflow_nemo.outcomes import result_of
 from include.airflow_nemo.sensors import (
     CustomizationSensor,
     DeploymentSensor,
@@ -26,8 +28,10 @@ from include.flywheel.runs.documents import now
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import StageName, StageStatus
 from include.nemo import customizer
+from include.nemo.errors import NemoError
 from include.pipeline.prepare import load_config
 from include.pipeline.run import Run, current_run, show, telling, working_run
+from include.pipeline.stage_trigger import record_progress
 from include.pipeline.stages import EVALUATIONS, customize, deploy, evaluate, evaluate_reference
 
 if TYPE_CHECKING:
@@ -78,7 +82,24 @@ class StageOperator(NemoJobSensor):
         self.poll_seconds = waiting.poll_seconds
         self.max_poll_seconds = waiting.max_poll_seconds
         self.timeout_seconds = getattr(waiting, self.timeout_setting)
-        return super().execute(context)
+        ended = self._seen_to_end()
+        return super().execute(context) if ended is None else ended
+
+    def _seen_to_end(self) -> str | None:
+        """What the task returns where its work has ended well already: in an earlier try, or while this task
+        was on its way. The GPUs of a training that has ended are given back at once, whatever became of it.
+        """
+        try:
+            progress = look(NemoHook(self.nemo_conn_id), self.kind, self.job, self.served_model)
+        except NemoError as error:
+            self.log.info("the wait begins without a first look: %s", error)
+            return None
+        if not progress.state.is_terminal:
+            return None
+        record_progress(self.extra, progress)
+        if not progress.state.ok:
+            return None
+        return result_of(self.kind, self.job, self.served_model, progress)
 
     def _refuse_what_failed(self, document: StageDocument) -> None:
         """Airflow tries a task again also where its remote work failed: that would be a second GPU job.

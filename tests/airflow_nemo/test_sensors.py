@@ -187,7 +187,7 @@ def test_between_pokes_in_processes_of_their_own_a_job_may_be_missing_for_a_mome
 def test_a_job_that_is_gone_ends_the_wait_at_the_next_poke(nemo: Any) -> None:
     nemo.will(EVALUATION, {"id": "eval-1", "status": "running"}, (404, {"detail": "no such job"}))
     assert not _rescheduled()
-    with pytest.raises(JobFailed, match=r"eval-1 does not exist.*no such job.*Clear the submit task"):
+    with pytest.raises(JobFailed, match=r"eval-1 does not exist.*no such job.*Submit it anew"):
         _rescheduled()
     assert len(nemo.seen) == 1 + MISSING_POLLS
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,10 @@ def deployed(stand_in: Any) -> None:
     config = {"model": MODEL, "nim_deployment": image}
     body = {"name": "evaluated", "namespace": "flywheel", "config": config}
     stand_in.http.post("/v1/deployment/model-deployments", json=body)
+    deadline = time.monotonic() + 30
+    while MODEL not in stand_in.http.get("/nim/v1/models").text:
+        assert time.monotonic() < deadline, "the NIM is not served"
+        time.sleep(0.02)
 
 
 def _evaluate(dataset: str, project: str, **changes: Any) -> NemoEvaluateOperator:
