@@ -7,6 +7,7 @@ is started and ended. With `--seconds` every job takes that long, in place of th
 from __future__ import annotations
 
 import argparse
+import functools
 import shutil
 import tempfile
 import time
@@ -33,6 +34,7 @@ from include.local_stack import airflow_config, samples
 from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.layout import Layout, Ports
 from include.local_stack.stack import Stack
+from include.pipeline.factory import flywheel_dag
 
 _SERVICES = (
     *("airflow_scheduler", "airflow_triggerer", "airflow_api-server", "airflow_dag-processor"),
@@ -42,9 +44,6 @@ _DAG = "flywheel_on_demand"
 _HEAD = "| NIMs | GPUs | needs | run s | best s | allowed s | most GPUs | idle s | processes | CPU s |"
 _MOST_NIMS = 20
 _SEARCHED_NIMS = 5
-# From the start of a run to its end, along one NIM: prepare, build, upload, lease and submit and wait for the
-# training, its adapter, the evaluation of it, scores, undeploy, decide, record, notify, close.
-_TASKS_ON_THE_PATH = 15
 _SECONDS_A_TASK = 1.5
 _LEEWAY = 1.10
 
@@ -215,6 +214,17 @@ def best_seconds(nims: tuple[Nim, ...], gpus: int | None) -> tuple[float, bool]:
     return found / 1000, is_optimal
 
 
+def tasks_on_the_path() -> int:
+    """How many tasks follow each other at most, from the start of a run to its end."""
+    tasks = flywheel_dag(None).task_dict
+
+    @functools.cache
+    def longest(task_id: str) -> int:
+        return 1 + max((longest(before) for before in tasks[task_id].upstream_task_ids), default=0)
+
+    return max(longest(task_id) for task_id in tasks)
+
+
 def played(nims: int, seed: int, shape: str, gpus: int | None, seconds: float | None) -> tuple[Nim, ...]:
     """The instance as the stand-in can play it: a model's base and ICL evaluations last the same."""
     drawn = instance(nims, seed, shape, gpus)
@@ -244,7 +254,7 @@ def main() -> None:
                 gpus = total or None
                 nims = played(number, given.seed, given.shape, gpus, given.seconds)
                 best, is_optimal = best_seconds(nims, gpus)
-                allowed = _LEEWAY * best + _SECONDS_A_TASK * _TASKS_ON_THE_PATH
+                allowed = _LEEWAY * best + _SECONDS_A_TASK * tasks_on_the_path()
                 got = ready.play(nims, gpus)
                 print(
                     f"| {number} | {total or '∞'} | {given.shape} | {got.wall:.1f} "
