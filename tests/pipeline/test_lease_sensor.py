@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from airflow.triggers.base import TaskFailedEvent, TaskSuccessEvent, TriggerEvent
 
 from include.flywheel.runs import ids
-from include.flywheel.runs.documents import NimDocument, RunDocument, now
 from include.flywheel.runs.leases.model import LeaseKind, LeaseRequest
 from include.flywheel.runs.repository import RunRepository
-from include.flywheel.runs.states import RunStatus, StageName, StageStatus
+from include.flywheel.runs.states import StageName, StageStatus
 from include.pipeline.lease_sensor import LeaseTrigger
 from include.pipeline.leases import ask
 from include.stores.leases import open_leases
@@ -23,23 +23,8 @@ LATER = 3600.0
 
 
 @pytest.fixture
-def opened(runs: RunRepository) -> RunRepository:
-    runs.open(
-        RunDocument(
-            job_id=JOB,
-            dag_id="flywheel_x",
-            run_id="r",
-            client_id="c",
-            workload_id="w",
-            status=RunStatus.RUNNING,
-            created_at=now(),
-        )
-    )
-    runs.open_nims(
-        NimDocument(job_id=JOB, nim=f"meta/{slug}", slug=slug, order=order)
-        for order, slug in enumerate(("first", "second"))
-    )
-    return runs
+def opened(open_run: Callable[..., RunRepository]) -> RunRepository:
+    return open_run({"first": "meta/first", "second": "meta/second"})
 
 
 def request(slug: str, gpus: int = 1, total: int = 1, kind: LeaseKind = LeaseKind.TRAINING) -> LeaseRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 from typing import Any
@@ -16,9 +16,8 @@ from airflow.sdk.execution_time.context import set_current_context
 from include.flywheel.config.conf import resolve
 from include.flywheel.evaluation.specs import Stage
 from include.flywheel.runs import ids
-from include.flywheel.runs.documents import NimDocument, RunDocument, now
 from include.flywheel.runs.repository import RunRepository
-from include.flywheel.runs.states import RunStatus, StageName, StageStatus
+from include.flywheel.runs.states import StageName, StageStatus
 from include.pipeline.operators import EvaluateStage
 
 JOB = ids.job_id("flywheel_x", "r")
@@ -58,7 +57,7 @@ class Evaluator:
         if method == "POST":
             self.jobs.append(f"eval-{len(self.jobs) + 1}")
             return {"id": self.jobs[-1], "status": "created"}
-        if path.split("?")[0].endswith("/jobs"):
+        if path.partition("?")[0].endswith("/jobs"):
             return {"data": [{"id": job, "status": self.state} for job in self.jobs]}
         return {"id": self.jobs[-1], "status": self.state}
 
@@ -75,22 +74,9 @@ def evaluator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Evaluator]:
 
 
 @pytest.fixture
-def opened(runs: RunRepository) -> RunRepository:
+def opened(open_run: Callable[..., RunRepository]) -> RunRepository:
     config = resolve({"client_id": "c", "workload_id": "w"}, None)
-    runs.open(
-        RunDocument(
-            job_id=JOB,
-            dag_id="flywheel_x",
-            run_id="r",
-            client_id="c",
-            workload_id="w",
-            status=RunStatus.RUNNING,
-            resolved=config.model_dump(mode="json"),
-            created_at=now(),
-        )
-    )
-    runs.open_nims([NimDocument(job_id=JOB, nim=NIM["name"], slug=NIM["slug"], order=0)])
-    return runs
+    return open_run({NIM["slug"]: NIM["name"]}, resolved=config.model_dump(mode="json"))
 
 
 def run_task() -> Any:

@@ -10,7 +10,6 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -79,21 +78,6 @@ class LeaseRepository:
         For runs that are over for long: what still waits for them somewhere could take GPUs again.
         """
         self._change(lambda ledger: rules.forget(ledger, lambda one: one == job_id))
-
-    def reclaim(self, is_over: Callable[[str], bool]) -> list[Lease | Waiting]:
-        """Take back the leases and the waiting requests of runs that `is_over` knows by their job id.
-
-        It asks `is_over` once for each run. Answers what was taken back, leases first.
-        """
-        gone = cache(is_over)
-        taken: list[Lease | Waiting] = []
-
-        def forget(ledger: Ledger) -> Ledger:
-            taken[:] = [one for one in (*ledger.leases, *ledger.waiting) if gone(one.job_id)]
-            return rules.forget(ledger, gone)
-
-        self._change(forget)
-        return taken
 
     def held(self) -> list[Lease]:
         """The leases, as they were granted."""

@@ -92,7 +92,7 @@ def test_killed_between_read_and_answer(
     process.wait()
     assert [one.job_id for one in leases.held()] == (["dead"] if lose_answer else [])
     assert leases.take(other()).granted is not lose_answer
-    leases.reclaim(lambda job_id: job_id == "dead")
+    leases.forget("dead")
     assert leases.take(other()).granted
 
 
@@ -105,6 +105,7 @@ def test_killed_anywhere(leases: LeaseRepository, compete: Callable[..., Any]) -
         process.kill()
         process.wait()
     assert sum(lease.gpus for lease in leases.held()) <= 4
-    leases.reclaim(lambda job_id: job_id.startswith("dead"))
+    for number in range(len(killed)):
+        leases.forget(f"dead-{number}")
     assert leases.held() + leases.waiting() == []
     assert leases.take(other()).granted

@@ -93,26 +93,13 @@ def test_nothing_of_a_forgotten_run_stays(
     assert leases.take(request("b")).granted
 
 
-def test_reclaim_takes_back_from_runs_that_are_over(leases: LeaseRepository) -> None:
+def test_forget_takes_back_from_a_run_that_is_over_and_from_no_other(leases: LeaseRepository) -> None:
     leases.take(request("a", job_id="dead", gpus=4))
     leases.take(request("b", job_id="dead"))
     leases.take(request("c", job_id="live"))
-    asked: list[str] = []
-
-    def is_over(job_id: str) -> bool:
-        asked.append(job_id)
-        return job_id == "dead"
-
-    assert names(leases.reclaim(is_over)) == [("a", "training"), ("b", "training")]
-    assert sorted(asked) == ["dead", "live"]
+    leases.forget("dead")
     assert names(leases.held()) == [("c", "training")]
-    assert leases.reclaim(is_over) == []
-
-
-def test_reclaim_forgets_what_was_closed_in_runs_that_are_over(leases: LeaseRepository) -> None:
-    leases.close("dead", "a", 1)
-    assert leases.reclaim(lambda job_id: job_id == "dead") == []
-    assert leases.take(request("a", job_id="dead")).granted
+    assert leases.waiting() == []
 
 
 def test_a_refused_request_leaves_nothing(leases: LeaseRepository) -> None:
