@@ -16,9 +16,7 @@ SMALL = {"data_split_config": {"eval_size": 20, "limit": 300}, "config_name": "t
 TOTAL = 2
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(2, marks=pytest.mark.slow), pytest.param(8, marks=pytest.mark.slow)]
-)
+@pytest.fixture(scope="module", params=[2, pytest.param(8, marks=pytest.mark.slow)])
 def crowd(world: World, request: pytest.FixtureRequest) -> dict[str, NimDocument]:
     """So many workloads at once, one of them twice, with one NIM each and two GPUs for all."""
     nim = ["meta/llama-3.2-1b-instruct"]
