@@ -76,7 +76,8 @@ def _schedule(workload: Workload | None) -> CronTriggerTimetable | None:
 
 
 def _wire() -> None:
-    prepared = task(task_id="prepare", retries=1)(tasks.prepare)()
+    # Soon again: who waits for a first answer has most often given a wrong address.
+    prepared = task(task_id="prepare", retry_delay=timedelta(seconds=2))(tasks.prepare)()
     # The group is mapped over what this returns, so that no task of it exists before there is a data set.
     nims = task(task_id="upload_datasets")(tasks.upload)()
     prepared >> task(task_id="build_datasets")(tasks.build)() >> nims

@@ -34,7 +34,7 @@ class Driver:
 
     stack: Stack
     seed: int
-    pause_seconds: tuple[float, float] = (0.5, 4.0)
+    pause_seconds: tuple[float, float]
     done: list[Kill] = field(default_factory=list)
 
     def drive(self, victims: list[str], is_over: Callable[[], bool]) -> list[Kill]:
