@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from typing import Any
 
+import httpx
 import pytest
 
 from include.flywheel.runs.documents import RunDocument
@@ -68,6 +69,7 @@ def survive(world: World, undisturbed: str, run_id: str, driver: Driver, victims
     while not is_over():
         assert time.monotonic() < deadline, f"{run_id} does not end; killed: {done}"
         time.sleep(0.5)
+    world.wait_unchecked("the stand-in, which may have been killed last", lambda: answers(world))
     said = f"{run_id}, killed: {done}"
     run = world.runs.get(job_id)
     assert (world.api.run_state(SUPPORT, run_id), run.status) == ("success", RunStatus.COMPLETED), (
@@ -83,6 +85,13 @@ def survive(world: World, undisturbed: str, run_id: str, driver: Driver, victims
     assert [one for one in world.leases.held() if one.job_id == job_id] == [], said
     assert [told["event"] for told in world.received(job_id)][:1] == ["run.completed"], said
     return len(done)
+
+
+def answers(world: World) -> bool:
+    try:
+        return world.nemo.get("/health").is_success
+    except httpx.HTTPError:
+        return False
 
 
 def digest(world: World, run_id: str) -> str:
