@@ -53,13 +53,14 @@ def ask(request: LeaseRequest, said: str | None = None) -> LeaseAnswer:
 def begin(request: LeaseRequest) -> None:
     """Submit what the GPUs were leased for: they would idle until the next task has started.
 
-    That task finds what was submitted, or submits it; so it is also the one that reports what went wrong.
+    That task finds what was submitted, or submits it; so it is also the one that reports what went wrong,
+    here or with the store.
     """
-    runs = open_runs()
-    document = runs.get(request.job_id)
-    run = Run(request.job_id, document.dag_id, document.run_id, runs, request.try_number - 1)
     submit = customize if request.kind is LeaseKind.TRAINING else deploy
     try:
+        runs = open_runs()
+        document = runs.get(request.job_id)
+        run = Run(request.job_id, document.dag_id, document.run_id, runs, request.try_number - 1)
         submit(run, request.slug)
     except Exception as error:
         log.warning("%s is left to the next task: %s", STAGES[request.kind].value, error)

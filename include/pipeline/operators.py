@@ -61,6 +61,10 @@ class StageOperator(NemoJobSensor):
         super().__init__(job="", start_from_trigger=False, **kwargs)
         self.nim = nim
 
+    @property
+    def _slug(self) -> str:
+        return REFERENCE if self.nim is None else str(self.nim["slug"])
+
     def submit(self, run: Run, slug: str) -> str:
         """Submit; returns the id of the job, or `namespace/name` of the deployment."""
         raise NotImplementedError
@@ -68,7 +72,7 @@ class StageOperator(NemoJobSensor):
     def execute(self, context: Context) -> Any:
         """Submit and defer; not in a run that was cancelled while this task was on its way."""
         run = working_run()
-        slug = REFERENCE if self.nim is None else self.nim["slug"]
+        slug = self._slug
         self._refuse_what_failed(run.runs.stage(run.job_id, slug, self.stage))
         with telling(run, slug, self.stage):
             self.job = self.submit(run, slug)
@@ -114,8 +118,7 @@ class StageOperator(NemoJobSensor):
     def execute_complete(self, context: Context, event: Any = None) -> str:
         """End the task where the trigger could not (`dag.test`)."""
         run = current_run()
-        slug = REFERENCE if self.nim is None else self.nim["slug"]
-        self.job = run.runs.stage(run.job_id, slug, self.stage).remote_id or ""
+        self.job = run.runs.stage(run.job_id, self._slug, self.stage).remote_id or ""
         return super().execute_complete(context, event)
 
 

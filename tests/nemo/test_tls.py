@@ -145,8 +145,10 @@ def test_the_public_authorities_are_those_of_the_environment(
     monkeypatch.setenv("SSL_CERT_FILE", str(files / "authority.crt"))
     context_of.cache_clear()
     known = Tls(client_cert_file=str(files / "both.pem"))
-    assert _ask(kind, urls, known) == "ns/d"
-    context_of.cache_clear()
+    try:
+        assert _ask(kind, urls, known) == "ns/d"
+    finally:
+        context_of.cache_clear()
 
 
 def test_a_server_that_wants_to_know_who_we_are(kind: str, urls: NemoUrls, files: Path) -> None:

@@ -15,7 +15,7 @@ from include.flywheel.runs.leases.model import LeaseKind, LeaseRequest
 from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.states import StageName, StageStatus
 from include.pipeline.lease_sensor import LeaseTrigger
-from include.pipeline.leases import ask
+from include.pipeline.leases import ask, begin
 from include.stores.leases import open_leases
 
 JOB = ids.job_id("flywheel_x", "r")
@@ -94,6 +94,13 @@ async def test_a_killed_wait_leaves_the_line(opened: RunRepository) -> None:
     await waiting.on_kill()
     assert [lease.slug for lease in open_leases().held()] == ["first"]
     assert open_leases().waiting() == []
+
+
+def test_what_cannot_be_submitted_with_the_grant_is_left_to_the_next_task(
+    runs: RunRepository, caplog: pytest.LogCaptureFixture
+) -> None:
+    begin(request("first"))
+    assert "customize is left to the next task" in caplog.text
 
 
 async def test_a_wait_of_an_earlier_pass_takes_nothing_from_a_later_one(opened: RunRepository) -> None:
