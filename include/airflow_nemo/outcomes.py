@@ -47,8 +47,7 @@ def overdue(kind: JobKind, job: str, timeout_seconds: float, last_seen: str) -> 
     """What to say when the deadline has passed."""
     return (
         f"The {kind.value} {job} did not end within {timeout_seconds:g} s; last seen: {last_seen}. "
-        "Nobody cancelled it: look at it, then raise timeout_seconds and clear this task, "
-        "or cancel it and submit it anew."
+        "Look at it: raise timeout_seconds if it only takes longer, or cancel it and submit it anew."
     )
 
 

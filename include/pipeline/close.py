@@ -16,7 +16,7 @@ from include.pipeline.leases import close_all_leases
 from include.pipeline.notify import tell
 from include.pipeline.prepare import open_document
 from include.pipeline.run import Run, current_run, is_last_try
-from include.pipeline.undeploy import take_down
+from include.pipeline.undeploy import say_cancelled, take_down
 
 
 def close() -> None:
@@ -75,9 +75,11 @@ def _end(run: Run, document: RunDocument) -> None:
         "the run was marked failed by hand" if cancelled else document.error or "see the failed task's log"
     )
     run.runs.set_status(run.job_id, status, error=error, finished_at=now())
-    nim_status = NimStatus.CANCELLED if cancelled else NimStatus.FAILED
     for nim in run.runs.nims(run.job_id):
-        run.runs.set_nim_status(run.job_id, nim.slug, nim_status, error=error)
+        if cancelled:
+            say_cancelled(run, nim.slug, error)
+        else:
+            run.runs.set_nim_status(run.job_id, nim.slug, NimStatus.FAILED, error=error)
 
 
 def _was_skipped() -> bool:

@@ -9,11 +9,10 @@ _TURN = """
 
 1. **prepare** checks the conf and reaches NeMo; **build_datasets** reads the log store, validates, removes
    duplicates and splits by whole conversations; **upload_datasets** puts four files into the Data Store.
-2. For each NIM, side by side: **lease_training** and **lease_serving** wait until its GPUs are free; it is
-   deployed and, at the same time, customized (LoRA); **trained** gives the GPUs of the training back; it is
-   evaluated as it is (**base_eval**), with examples in the prompt (**icl_eval**) and customized
-   (**customized_eval**); **scores** keeps the score of every item; **undeploy** takes everything down,
-   whatever happened.
+2. For each NIM, side by side: **customize** (LoRA) and, once that has its GPUs, **deploy** wait until GPUs
+   are free, then begin; it is evaluated as it is (**base_eval**), with examples in the prompt (**icl_eval**)
+   and customized (**customized_eval**); **scores** keeps the score of every item; **undeploy** takes
+   everything down, whatever happened.
 3. **reference_eval** asks the production model again, where it can be asked.
 4. **decide** compares on the same items and gives each candidate PROMOTABLE, REJECTED or INCONCLUSIVE;
    **record_winners** writes it down; **notify_application** tells the application; **close_run** makes sure
@@ -36,7 +35,7 @@ A run without a winner is a success that says so. Nothing is promoted by itself.
 |---|---|---|
 | prepare | nothing was created | its log names the field, the value and the remedy |
 | build_datasets | nothing was created | its log says how many records are missing, or where it looked |
-| a lease | no GPUs until the deadline | `python -m include.cli.runs leases` says who holds them |
+| customize, deploy | no GPUs until the deadline | `python -m include.cli.runs leases` says who holds them |
 | one NIM's stage | the others go on, the run decides | its log has NeMo's reason; retry that NIM, see below |
 | decide | no NIM could be evaluated | its log lists each NIM's reason |
 | undeploy, close_run | **GPUs may still be held** | its log names what is left; remove it by hand |
@@ -44,8 +43,8 @@ A run without a winner is a success that says so. Nothing is promoted by itself.
 To stop a run, mark it **failed**: its remote jobs are cancelled and its NIMs undeployed.
 
 To try again what failed, `python -m include.cli.runs retry RUN [--nim NAME]`: what was done is used again. In
-the UI, clear a NIM's `lease_training` with everything downstream; a failed stage that is cleared alone is
-refused, because its NIM was taken down and holds no GPUs.
+the UI, clear a NIM's `customize` and `deploy` with everything downstream; a failed evaluation that is cleared
+alone is refused, because its NIM was taken down and holds no GPUs.
 """
 
 

@@ -11,11 +11,9 @@ from airflow.timetables.trigger import CronTriggerTimetable
 
 from include.flywheel.config.workload import Workload, load_workloads
 from include.flywheel.evaluation.specs import Stage
-from include.flywheel.runs.leases.model import LeaseKind
 from include.pipeline import params, tasks
 from include.pipeline.description import describe
-from include.pipeline.lease_sensor import LeaseSensor
-from include.pipeline.operators import AdapterStage, CustomizeStage, DeployStage, EvaluateStage
+from include.pipeline.operators import CustomizeStage, DeployStage, EvaluateCustomizedStage, EvaluateStage
 from include.pipeline.run import NAME_TEMPLATE
 
 ON_DEMAND_DAG_ID = "flywheel_on_demand"
@@ -108,23 +106,21 @@ def _nim_group() -> Any:
     def nim_group(nim: dict[str, str]) -> None:
         """One NIM: customized and deployed side by side, evaluated three times, and always taken down.
 
-        Training is leased first, and serving only then, so that nothing that waits holds what others need.
+        Serving is leased only once training is, so that nothing that waits holds what others need.
         """
-        training = LeaseSensor(task_id="lease_training", nim=nim, kind=LeaseKind.TRAINING)
-        serving = LeaseSensor(task_id="lease_serving", nim=nim, kind=LeaseKind.SERVING)
-        customized = CustomizeStage(task_id="customize", nim=nim)
+        # First where both could begin: it lasts longest.
+        customized = CustomizeStage(task_id="customize", nim=nim, priority_weight=2)
         deployed = DeployStage(task_id="deploy", nim=nim)
-        adapter = AdapterStage(task_id="adapter_wait", nim=nim)
-        trained = _mapped("trained", tasks.end_training, trigger_rule="all_done")(nim)
-        training >> customized >> trained
-        training >> serving >> deployed
-        [deployed, customized] >> adapter
+        base = EvaluateStage(task_id="base_eval", nim=nim, which=Stage.BASE)
+        icl = EvaluateStage(task_id="icl_eval", nim=nim, which=Stage.ICL)
+        adapted = EvaluateCustomizedStage(task_id="customized_eval", nim=nim)
+        deployed >> [base, icl]
+        [deployed, customized] >> adapted
 
-        scores = _mapped("scores", tasks.keep_scores, trigger_rule="all_done")(nim)
-        for which, before in ((Stage.BASE, deployed), (Stage.ICL, deployed), (Stage.CUSTOMIZED, adapter)):
-            before >> EvaluateStage(task_id=f"{which.value}_eval", nim=nim, which=which) >> scores
-        trained >> scores
-        scores >> _mapped("undeploy", tasks.undeploy)(nim).as_teardown()
+        # Side by side: its GPUs are free the sooner, and its scores stay where they are.
+        ends = [customized, base, icl, adapted]
+        ends >> _mapped("scores", tasks.keep_scores, trigger_rule="all_done")(nim)
+        ends >> _mapped("undeploy", tasks.undeploy)(nim).as_teardown()
 
     return nim_group
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.flywheel.evaluation.specs import Stage
@@ -13,14 +11,14 @@ from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.states import StageName, StageStatus
 from include.pipeline.prepare import load_config
 from include.pipeline.run import Run
-from include.pipeline.stages import EVALUATIONS, customize, deploy, facts_of
+from include.pipeline.stages import EVALUATIONS, facts_of
 from include.stores.leases import open_leases
 from include.stores.runs import open_runs
 
-log = logging.getLogger(__name__)
+# The stages that need GPUs, and which kind of lease they wait for.
+KINDS = {StageName.CUSTOMIZE: LeaseKind.TRAINING, StageName.DEPLOY: LeaseKind.SERVING}
 
-# The stage that stands still, and fails, where its lease is not granted.
-STAGES = {LeaseKind.TRAINING: StageName.CUSTOMIZE, LeaseKind.SERVING: StageName.DEPLOY}
+_TRAINING_FIRST = "waits until its training has GPUs"
 
 
 def request_for(run: Run, slug: str, kind: LeaseKind) -> LeaseRequest | None:
@@ -30,7 +28,6 @@ def request_for(run: Run, slug: str, kind: LeaseKind) -> LeaseRequest | None:
     if gpus == 0 or total is None:
         return None
     run.refuse_if_closed(slug)
-    run.runs.ask_lease(run.job_id, slug, kind.value, gpus)
     return LeaseRequest(
         job_id=run.job_id, slug=slug, kind=kind, gpus=gpus, total=total, try_number=run.pass_number + 1
     )
@@ -39,10 +36,14 @@ def request_for(run: Run, slug: str, kind: LeaseKind) -> LeaseRequest | None:
 def ask(request: LeaseRequest, said: str | None = None) -> LeaseAnswer:
     """Ask for the lease once and write the answer down, unless that is what was `said` before.
 
-    Raises LeaseRefused.
+    Serving gets its place in the line only once training is granted, or over. Raises LeaseRefused.
     """
-    answer = open_leases().take(request)
     key = (request.job_id, request.slug, request.kind.value)
+    if said in {None, _TRAINING_FIRST}:
+        if request.kind is LeaseKind.SERVING and not _training_is_settled(request):
+            return LeaseAnswer(reason=_TRAINING_FIRST)
+        open_runs().ask_lease(*key, request.gpus)
+    answer = open_leases().take(request)
     if answer.lease is not None:
         open_runs().set_lease(*key, granted_at=answer.lease.granted_at, detail=None)
     elif answer.reason != said:
@@ -50,27 +51,12 @@ def ask(request: LeaseRequest, said: str | None = None) -> LeaseAnswer:
     return answer
 
 
-def begin(request: LeaseRequest) -> None:
-    """Submit what the GPUs were leased for: they would idle until the next task has started.
-
-    That task finds what was submitted, or submits it; so it is also the one that reports what went wrong,
-    here or with the store.
-    """
-    submit = customize if request.kind is LeaseKind.TRAINING else deploy
-    try:
-        runs = open_runs()
-        document = runs.get(request.job_id)
-        run = Run(request.job_id, document.dag_id, document.run_id, runs, request.try_number - 1)
-        submit(run, request.slug)
-    except Exception as error:
-        log.warning("%s is left to the next task: %s", STAGES[request.kind].value, error)
-
-
-def give_back(run: Run, slug: str, kind: LeaseKind) -> None:
-    """Give the GPUs back, where any were leased. Only once nothing remote holds them any more."""
-    if load_config(run).gpus.total is None:
-        return
-    release(run.runs, run.job_id, slug, kind, run.pass_number)
+def _training_is_settled(request: LeaseRequest) -> bool:
+    """Whether the NIM has its GPUs for training, had them, or needs none."""
+    stage = open_runs().nim(request.job_id, request.slug).stages.get(StageName.CUSTOMIZE)
+    if stage is not None and stage.status.is_over:
+        return True
+    return any(one.nim == request.nim and one.kind is LeaseKind.TRAINING for one in open_leases().held())
 
 
 def release(runs: RunRepository, job_id: str, slug: str, kind: LeaseKind, pass_number: int) -> None:
@@ -100,16 +86,6 @@ def close_all_leases(run: Run) -> None:
     """The same for every NIM of the run: also where its own last task did not get that far."""
     for nim in run.runs.nims(run.job_id):
         close_leases(run, nim.slug)
-
-
-def give_up(request: LeaseRequest, reason: str) -> None:
-    """The wait has failed: write down why, leave the line."""
-    runs, stage = open_runs(), STAGES[request.kind]
-    runs.set_live_stage(
-        request.job_id, request.slug, stage, status=StageStatus.FAILED.value, error=reason, finished_at=now()
-    )
-    runs.note(request.job_id, f"{request.slug} {request.kind.value} lease: {reason}")
-    leave_line(request)
 
 
 def _needed(run: Run, slug: str, kind: LeaseKind) -> int:

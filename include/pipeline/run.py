@@ -43,8 +43,8 @@ class Run:
     def refuse_if_closed(self, slug: str) -> None:
         """Raises AirflowFailException where the run was cancelled, or the NIM taken down.
 
-        A NIM that was taken down begins anew with its first lease and nowhere else: what is cleared behind
-        that would hold GPUs without one.
+        A NIM that was taken down begins anew with what leases GPUs and nowhere else: what is cleared behind
+        that would hold GPUs without a lease.
         """
         self.refuse_if_cancelled()
         if slug == REFERENCE:
@@ -52,7 +52,7 @@ class Run:
         nim = self.runs.nim(self.job_id, slug)
         if nim.closed_pass >= nim.pass_number:
             raise AirflowFailException(
-                "this NIM was taken down: retry it, or clear its `lease_training` with all that follows"
+                "this NIM was taken down: retry it, or clear its `customize` and `deploy` with what follows"
             )
 
     @property
@@ -85,12 +85,6 @@ def working_run() -> Run:
     if run.runs.begin_pass(run.job_id, run.pass_number):
         run.runs.note(run.job_id, "goes on: tasks were cleared to run again")
     return run
-
-
-def nim_run(nim: dict[str, str]) -> Run:
-    """The same, for a task of a NIM, whose name it shows in the grid."""
-    name_in_grid(nim)
-    return working_run()
 
 
 def name_in_grid(nim: dict[str, str]) -> None:

@@ -1,8 +1,8 @@
-"""The submit tasks: deploy a NIM, customize it, evaluate it. Each returns what its sensor waits for."""
+"""What is submitted: a NIM's deployment, customization and evaluations. Each returns what to wait for."""
 
 from __future__ import annotations
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.config.conf import ResolvedConfig
@@ -11,6 +11,8 @@ from include.flywheel.datasets.spec import EVAL_FILE, icl_file
 from include.flywheel.errors import ConfigError
 from include.flywheel.evaluation.specs import Stage, model_target, tool_calling_config
 from include.flywheel.runs import ids
+from include.flywheel.runs.documents import Stage as StageDocument
+from include.flywheel.runs.documents import now
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, customizer, deployments, evaluator
@@ -29,6 +31,19 @@ EVALUATIONS = {
     Stage.CUSTOMIZED: StageName.CUSTOMIZED_EVAL,
     Stage.REFERENCE: StageName.REFERENCE_EVAL,
 }
+
+
+def submit_stage(run: Run, slug: str, stage: StageName) -> str:
+    """Submit a stage's work, unless it was; returns the id of the job, or `namespace/name` of the deployment.
+
+    Skips what is not to be done.
+    """
+    if stage is StageName.DEPLOY:
+        return deploy(run, slug)
+    if stage is StageName.CUSTOMIZE:
+        return customize(run, slug)
+    which = next(which for which, name in EVALUATIONS.items() if name is stage)
+    return evaluate_reference(run) if which is Stage.REFERENCE else evaluate(run, slug, which)
 
 
 def deploy(run: Run, slug: str) -> str:
@@ -170,9 +185,10 @@ def _training_config(nemo: NemoClient, namespace: str, nim: Nim) -> str:
     return f"{namespace}/{name}"
 
 
-def evaluate(run: Run, slug: str, name: str, which: Stage) -> str:
+def evaluate(run: Run, slug: str, which: Stage) -> str:
     """Start the evaluation of a NIM at a stage; returns the job's id."""
-    model = name if which is not Stage.CUSTOMIZED else run.runs.nim(run.job_id, slug).customized_model
+    nim = run.runs.nim(run.job_id, slug)
+    model = nim.customized_model if which is Stage.CUSTOMIZED else nim.nim
     run.runs.set_nim_status(run.job_id, slug, NimStatus.RUNNING_EVALS)
     file = _examples(run, slug) if which is Stage.ICL else EVAL_FILE
     return _evaluate(run, slug, which, str(model), file)
@@ -191,6 +207,25 @@ def _examples(run: Run, slug: str) -> str:
     reason = "no request of the holdout can carry an example within this NIM's context length"
     run.runs.set_stage(run.job_id, slug, StageName.ICL_EVAL, status=StageStatus.SKIPPED.value, detail=reason)
     raise AirflowSkipException(reason)
+
+
+def adapter_of(run: Run, slug: str) -> tuple[str, str]:
+    """The deployment that is to serve what was customized, and the name that it is to serve it under.
+
+    Nothing is started. Raises AirflowFailException where the NIM is not deployed.
+    """
+    run.refuse_if_closed(slug)
+    stages = run.runs.nim(run.job_id, slug).stages
+    deployment = submitted(stages.get(StageName.DEPLOY, StageDocument()))
+    if deployment is None:
+        raise AirflowFailException("this NIM is not deployed: retry it, or clear its `deploy` too")
+    hook = NemoHook()
+    with hook.client() as nemo:
+        job = nemo.send(customizer.get_job(stages[StageName.CUSTOMIZE].remote_id or ""))
+    model = str(job.output_model)
+    run.runs.update_nim(run.job_id, slug, customized_model=model, customized_model_uri=f"hf://models/{model}")
+    run.runs.set_live_stage(run.job_id, slug, StageName.ADAPTER, submitted_at=now())
+    return deployment, model
 
 
 def evaluate_reference(run: Run) -> str:

@@ -5,14 +5,13 @@ from include.pipeline.datasets import build, upload
 from include.pipeline.notify import notify
 from include.pipeline.prepare import prepare
 from include.pipeline.scores import keep_reference_scores, keep_scores
-from include.pipeline.undeploy import end_training, undeploy
+from include.pipeline.undeploy import undeploy
 from include.pipeline.verdict import decide_run, record
 
 __all__ = [
     "build",
     "close",
     "decide_run",
-    "end_training",
     "keep_reference_scores",
     "keep_scores",
     "notify",

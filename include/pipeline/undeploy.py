@@ -11,12 +11,11 @@ from include.airflow_nemo.hook import NemoHook
 from include.flywheel.errors import FlywheelError
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
-from include.flywheel.runs.leases.model import LeaseKind
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, customizer, deployments, evaluator
 from include.nemo.call import Call
 from include.nemo.errors import Conflict, Invalid, NotFound
-from include.pipeline.leases import close_leases, give_back
+from include.pipeline.leases import KINDS, close_leases, release
 from include.pipeline.run import Run, current_run, name_in_grid, telling
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ class StillRunning(FlywheelError):
 
 
 def undeploy(nim: dict[str, str]) -> None:
-    """Cancel the NIM's jobs, undeploy it, give its GPUs back, and say how it ended."""
+    """Cancel the NIM's jobs, undeploy it, give its GPUs back."""
     name_in_grid(nim)
     run, slug = current_run(), nim["slug"]
     with telling(run, slug):
@@ -38,31 +37,33 @@ def undeploy(nim: dict[str, str]) -> None:
         run.runs.close_nim(run.job_id, slug, run.pass_number)
         take_down(run, slug)
         close_leases(run, slug)
-        _say_how_it_ended(run, slug)
+        run.runs.update_nim(run.job_id, slug, undeployed_at=now())
+        if run.runs.get(run.job_id).cancel_requested_at is not None:
+            say_cancelled(run, slug, "the run was cancelled")
 
 
-def end_training(nim: dict[str, str]) -> None:
-    """Give the GPUs of the training back as it is over; end it first where nobody waits for it any more."""
-    name_in_grid(nim)
-    run, slug = current_run(), nim["slug"]
-    with telling(run, slug):
-        hook = NemoHook()
-        with hook.client() as nemo:
-            _until_none_is_left(
-                run, lambda: cancel_jobs(nemo, hook.namespace, run.project, slug, [customizer])
+def end_stage(run: Run, slug: str, stage: StageName) -> None:
+    """End what a stage that failed has left running, and give its GPUs back: others wait for them."""
+    hook = NemoHook()
+    deployment = ids.deployment(run.job_id, slug)
+    with hook.client() as nemo:
+
+        def end() -> int:
+            if stage is StageName.DEPLOY:
+                return _undeploy_if_there(nemo, hook.namespace, deployment)
+            return cancel_jobs(nemo, hook.namespace, run.project, slug, [customizer])
+
+        _until_none_is_left(run, end)
+    release(run.runs, run.job_id, slug, KINDS[stage], run.pass_number)
+
+
+def say_cancelled(run: Run, slug: str, error: str) -> None:
+    """A NIM that was not over when its run was cancelled, and what of it was not."""
+    if run.runs.set_nim_status(run.job_id, slug, NimStatus.CANCELLED, error=error):
+        for stage in run.runs.nim(run.job_id, slug).stages:
+            run.runs.set_live_stage(
+                run.job_id, slug, stage, status=StageStatus.CANCELLED.value, finished_at=now()
             )
-        give_back(run, slug, LeaseKind.TRAINING)
-
-
-def _say_how_it_ended(run: Run, slug: str) -> None:
-    """`scores` has the last word on a NIM and runs after every failure: only a cancel silences it."""
-    run.runs.update_nim(run.job_id, slug, undeployed_at=now())
-    if run.runs.set_nim_status(run.job_id, slug, NimStatus.CANCELLED, error="the run was cancelled"):
-        for stage in StageName:
-            if stage in run.runs.nim(run.job_id, slug).stages:
-                run.runs.set_live_stage(
-                    run.job_id, slug, stage, status=StageStatus.CANCELLED.value, finished_at=now()
-                )
 
 
 def cancel_jobs(

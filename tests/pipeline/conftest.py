@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from pymongo.database import Database
 
+from include.flywheel.config.conf import resolve
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import NimDocument, RunDocument, now
 from include.flywheel.runs.repository import RunRepository
@@ -53,3 +56,75 @@ def open_run(runs: RunRepository) -> Callable[..., RunRepository]:
         return runs
 
     return opened
+
+
+@pytest.fixture
+def resolved() -> dict[str, Any]:
+    """The configuration of a run of the profile `laptop`."""
+    return resolve({"client_id": "c", "workload_id": "w"}, None).model_dump(mode="json")
+
+
+class FakeNemo:
+    """An evaluator and a customizer with jobs, all of which are in `state`; no deployment.
+
+    `refuses`: no customization is accepted.
+    """
+
+    def __init__(self) -> None:
+        self.state, self.refuses = "running", False
+        self.evaluations: list[dict[str, Any]] = []
+        self.customizations: list[dict[str, Any]] = []
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _serve(self) -> None:
+                sent = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
+                status, answer = fake.answer(self.command, self.path.partition("?")[0], sent)
+                body = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - what the server calls
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+
+    def answer(self, method: str, path: str, sent: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if "/configs" in path:
+            return 200, {"name": "config"}
+        for kind, jobs in (("evaluation", self.evaluations), ("customization", self.customizations)):
+            if f"/{kind}/jobs" in path:
+                return self._jobs(method, path, sent, jobs)
+        return 404, {"detail": f"no {path}"}
+
+    def _jobs(
+        self, method: str, path: str, sent: dict[str, Any], jobs: list[dict[str, Any]]
+    ) -> tuple[int, dict[str, Any]]:
+        if path.endswith("/cancel"):
+            self.state = "cancelled"
+        elif method == "POST":
+            if self.refuses:
+                return 422, {"detail": "no such target"}
+            jobs.append(sent | {"id": f"job-{len(jobs) + 1}"})
+        elif path.endswith("/jobs"):
+            return 200, {"data": [job | {"status": self.state} for job in jobs]}
+        return 200, jobs[-1] | {"status": self.state}
+
+
+@pytest.fixture
+def fake_nemo(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNemo]:
+    """Behind the connection `nemo`."""
+    fake = FakeNemo()
+    url = f"http://127.0.0.1:{fake.server.server_address[1]}"
+    extra = {"data_store_url": url, "nim_proxy_url": f"{url}/nim", "namespace": "flywheel"}
+    monkeypatch.setenv("AIRFLOW_CONN_NEMO", json.dumps({"conn_type": "nemo", "host": url, "extra": extra}))
+    yield fake
+    fake.server.shutdown()
+    fake.server.server_close()

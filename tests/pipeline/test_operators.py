@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,57 +17,14 @@ from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.states import StageName, StageStatus
 from include.pipeline.operators import EvaluateStage
 
+from .conftest import FakeNemo
+
 JOB = ids.job_id("flywheel_x", "r")
 NIM = {"name": "meta/llama-3.2-1b-instruct", "slug": "one"}
 CONTEXT: Any = {
     "dag_run": SimpleNamespace(dag_id="flywheel_x", run_id="r", clear_number=0),
     "ti": SimpleNamespace(try_number=1, max_tries=3),
 }
-
-
-class Evaluator:
-    """An evaluator with jobs; `state` is what it says of each."""
-
-    def __init__(self) -> None:
-        self.state, self.jobs = "running", []
-        evaluator = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def _serve(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                body = json.dumps(evaluator.answer(self.command, self.path)).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = _serve  # noqa: N815 - what the server calls
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}).start()
-
-    def answer(self, method: str, path: str) -> dict[str, Any]:
-        if method == "POST":
-            self.jobs.append(f"eval-{len(self.jobs) + 1}")
-            return {"id": self.jobs[-1], "status": "created"}
-        if path.partition("?")[0].endswith("/jobs"):
-            return {"data": [{"id": job, "status": self.state} for job in self.jobs]}
-        return {"id": self.jobs[-1], "status": self.state}
-
-
-@pytest.fixture
-def evaluator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Evaluator]:
-    fake = Evaluator()
-    url = f"http://127.0.0.1:{fake.server.server_address[1]}"
-    extra = {"data_store_url": url, "nim_proxy_url": f"{url}/nim", "namespace": "flywheel"}
-    monkeypatch.setenv("AIRFLOW_CONN_NEMO", json.dumps({"conn_type": "nemo", "host": url, "extra": extra}))
-    yield fake
-    fake.server.shutdown()
-    fake.server.server_close()
 
 
 @pytest.fixture
@@ -86,39 +40,39 @@ def run_task() -> Any:
         return type(task).execute.__wrapped__(task, CONTEXT)
 
 
-def test_what_runs_is_waited_for_in_the_triggerer(opened: RunRepository, evaluator: Evaluator) -> None:
+def test_what_runs_is_waited_for_in_the_triggerer(opened: RunRepository, fake_nemo: FakeNemo) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         run_task()
     path, arguments = deferred.value.trigger.serialize()
     assert path == "include.pipeline.stage_trigger.StageTrigger"
-    assert (arguments["job"], arguments["extra"]["stage"]) == ("eval-1", "base_eval")
-    assert opened.stage(JOB, "one", StageName.BASE_EVAL).remote_id == "eval-1"
+    assert (arguments["job"], arguments["extra"]["stage"]) == ("job-1", "base_eval")
+    assert opened.stage(JOB, "one", StageName.BASE_EVAL).remote_id == "job-1"
 
 
-def test_what_ended_on_the_way_is_not_waited_for(opened: RunRepository, evaluator: Evaluator) -> None:
-    evaluator.state = "completed"
-    assert run_task() == "eval-1"
+def test_what_ended_on_the_way_is_not_waited_for(opened: RunRepository, fake_nemo: FakeNemo) -> None:
+    fake_nemo.state = "completed"
+    assert run_task() == "job-1"
     assert opened.stage(JOB, "one", StageName.BASE_EVAL).status is StageStatus.COMPLETED
 
 
-def test_a_try_after_a_killed_one_waits_for_the_same_job(opened: RunRepository, evaluator: Evaluator) -> None:
+def test_a_try_after_a_killed_one_waits_for_the_same_job(opened: RunRepository, fake_nemo: FakeNemo) -> None:
     for _ in range(2):
         with pytest.raises(TaskDeferred):
             run_task()
-    assert evaluator.jobs == ["eval-1"]
+    assert len(fake_nemo.evaluations) == 1
 
 
 def test_what_failed_is_not_started_anew_before_somebody_asks(
-    opened: RunRepository, evaluator: Evaluator
+    opened: RunRepository, fake_nemo: FakeNemo
 ) -> None:
-    evaluator.state = "failed"
+    fake_nemo.state = "failed"
     with pytest.raises(TaskDeferred):
         run_task()
     for _ in range(2):
         with pytest.raises(AirflowFailException, match="retry the NIM"):
             run_task()
-    assert evaluator.jobs == ["eval-1"]
+    assert len(fake_nemo.evaluations) == 1
     assert opened.begin_nim_pass(JOB, "one", 1)
     with pytest.raises(TaskDeferred):
         run_task()
-    assert evaluator.jobs == ["eval-1", "eval-2"]
+    assert len(fake_nemo.evaluations) == 2

@@ -17,8 +17,9 @@ def test_from_each_of_them_the_run_comes_to_a_verdict_and_an_end() -> None:
         assert after >= {"decide", "record_winners", "notify_application", "close_run"}
 
 
-def test_a_nim_begins_anew_with_its_first_lease() -> None:
+def test_a_nim_begins_anew_with_what_leases_its_gpus() -> None:
     dag = flywheel_dag(None)
-    after = dag.get_task(retry.LEASE_TRAINING).get_flat_relative_ids(upstream=False)
-    of_nim = {task_id for task_id in dag.task_dict if task_id.startswith("nim.")}
-    assert of_nim - after == {retry.LEASE_TRAINING}
+    after = set(retry.NIM_ROOTS)
+    for root in retry.NIM_ROOTS:
+        after |= dag.get_task(root).get_flat_relative_ids(upstream=False)
+    assert {task_id for task_id in dag.task_dict if task_id.startswith("nim.")} <= after

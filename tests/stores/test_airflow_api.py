@@ -81,13 +81,13 @@ def test_a_run_that_airflow_does_not_know_has_no_state(api: AirflowApi) -> None:
 
 
 def test_what_is_cleared_runs_again_with_all_that_follows(api: AirflowApi, airflow: Any) -> None:
-    assert api.clear(DAG, RUN, [["nim.lease_training", 1], "reference_eval"]) == 7
+    assert api.clear(DAG, RUN, [["nim.deploy", 1], "reference_eval"]) == 7
     assert airflow.requests[-1].body == {
         "dry_run": False,
         "only_failed": False,
         "include_downstream": True,
         "dag_run_id": RUN,
-        "task_ids": [["nim.lease_training", 1], "reference_eval"],
+        "task_ids": [["nim.deploy", 1], "reference_eval"],
     }
     airflow.cleared = 0
     with pytest.raises(AirflowRefused, match=r"cleared no task .* start a new run"):

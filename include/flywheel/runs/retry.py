@@ -18,8 +18,8 @@ BUILD_DATASETS = "build_datasets"
 UPLOAD_DATASETS = "upload_datasets"
 REFERENCE_EVAL = "reference_eval"
 DECIDE = "decide"
-LEASE_TRAINING = "nim.lease_training"
-TASKS = (PREPARE, BUILD_DATASETS, UPLOAD_DATASETS, REFERENCE_EVAL, DECIDE, LEASE_TRAINING)
+NIM_ROOTS = ("nim.customize", "nim.deploy")
+TASKS = (PREPARE, BUILD_DATASETS, UPLOAD_DATASETS, REFERENCE_EVAL, DECIDE, *NIM_ROOTS)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _whole_run(run: RunDocument, nims: Sequence[NimDocument]) -> RetryPlan | Non
 
 
 def _of_nims(nims: Sequence[NimDocument], *, reference: bool = False) -> RetryPlan:
-    tasks = [TaskToClear(LEASE_TRAINING, nim.order) for nim in nims]
+    tasks = [TaskToClear(root, nim.order) for nim in nims for root in NIM_ROOTS]
     names = [nim.nim for nim in nims]
     if reference:
         tasks.append(TaskToClear(REFERENCE_EVAL))

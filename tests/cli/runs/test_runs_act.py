@@ -90,7 +90,7 @@ def test_retry_clears_what_is_not_done_and_notes_it(
     code, out, _ = say("retry", "latest", *more)
     assert code == 0
     [(method, body)] = asked(airflow)
-    assert (method, body["task_ids"]) == ("POST", [["nim.lease_training", 0]])
+    assert (method, body["task_ids"]) == ("POST", [["nim.customize", 0], ["nim.deploy", 0]])
     assert (body["dag_run_id"], body["only_failed"], body["include_downstream"]) == (run.run_id, False, True)
     assert "meta/a" in out
     assert f"7 task instances run again; `watch {run.job_id}`" in out
