@@ -12,13 +12,18 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+
+if TYPE_CHECKING:
+    from include.stores.feedback import FeedbackPlace
+
+    from .feedback_database import FeedbackServer
 
 _MONGO_READY_SECONDS = 30.0
 
@@ -89,3 +94,21 @@ def mongo_database(mongo_uri: str) -> Iterator[Database[dict[str, Any]]]:
         name = f"test_{uuid4().hex[:12]}"
         yield client[name]
         client.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def feedback_server(
+    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+) -> Iterator[FeedbackServer]:
+    """A PostgreSQL: that of POSTGRES_TEST_DSN where it is given, else the embedded server on a free port."""
+    from .feedback_database import feedback_server as serve  # noqa: PLC0415 - reads Airflow's environment
+
+    with serve(free_port, tmp_path_factory.mktemp("postgres") / "log") as server:
+        yield server
+
+
+@pytest.fixture
+def feedback_place(feedback_server: FeedbackServer) -> Iterator[FeedbackPlace]:
+    """An empty feedback database with this program's schema, dropped afterwards."""
+    with feedback_server.database() as place:
+        yield place

@@ -47,6 +47,8 @@ BESIDES_THE_SDK = {
     ("include/pipeline/factory.py", "airflow.timetables"),
     ("include/pipeline/listener.py", "airflow.listeners"),
     ("include/pipeline/stage_trigger.py", "airflow.triggers.base"),
+    ("include/pipeline/shared_trigger.py", "airflow.triggers.base"),
+    ("include/pipeline/likeness.py", "airflow.triggers.base"),
     ("include/pipeline/lease_sensor.py", "airflow.triggers.base"),
 }
 MAY_PRINT = {"cli", "local_stack"}
@@ -136,6 +138,17 @@ def beside_the_sdk(root: Path) -> list[str]:
     ]
 
 
+def around_the_door(root: Path) -> list[str]:
+    """In web/, imports of Airflow outside the one module that knows who may do what."""
+    return [
+        module.at(node, f"{name}: ask include.web.access")
+        for module in modules(root)
+        if module.part == "web" and module.path != "include/web/access.py"
+        for node, name in module.imports()
+        if _is_below(name, "airflow")
+    ]
+
+
 def second_roots(root: Path) -> list[str]:
     """Imports that do not start at `include.`, which would load a class twice."""
     offences = []
@@ -208,6 +221,7 @@ RULES = [
     strangers,
     frameworks,
     beside_the_sdk,
+    around_the_door,
     second_roots,
     hidden_plugins,
     not_packages,
@@ -234,6 +248,7 @@ def test_the_rules_see_the_house() -> None:
         "cli",
         "dags",
         "plugins",
+        "web",
     }
 
 
@@ -258,6 +273,7 @@ PLANTED = [
     (beside_the_sdk, "include/pipeline/listener.py", "from airflow.utils import db", "airflow.utils"),
     (beside_the_sdk, "include/pipeline/a.py", "from airflow.listeners import hookimpl", "airflow.listeners"),
     (beside_the_sdk, "dags/a.py", "from airflow import DAG", "airflow.DAG"),
+    (around_the_door, "include/web/a.py", "from airflow.api_fastapi.app import cached_app", "airflow.api"),
     (second_roots, "include/cli/a.py", "from flywheel.errors import ConfigError", "include.flywheel"),
     (second_roots, "include/cli/a.py", "from dags.flywheel import dag", "dags/"),
     (second_roots, "include/cli/a.py", "from . import logs", "relative"),
@@ -289,6 +305,7 @@ INNOCENT = {
     "include/nemo_local/a.py": "from fastapi import FastAPI\nfrom include.nemo_local.store import Store",
     "include/flywheel/a.py": LONG_FUNCTION.rstrip("\n").removesuffix("    x = 1"),
     "dags/a.py": "from include.pipeline.factory import flywheel_dag",
+    "include/web/access.py": "from airflow.api_fastapi.app import get_auth_manager",
 }
 
 

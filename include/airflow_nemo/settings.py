@@ -2,122 +2,45 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from include.airflow_nemo.errors import BadConnection
-from include.nemo.tls import Tls, context_of
-from include.nemo.urls import NemoUrls
+from include.nemo.settings import (
+    DEFAULT_MAX_REQUESTS_PER_SECOND,
+    DEFAULT_NAMESPACE,
+    EXTRA_FIELDS,
+    NemoSettings,
+    settings_from,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-DEFAULT_NAMESPACE = "default"
-DEFAULT_MAX_REQUESTS_PER_SECOND = 50.0
-EXTRA_FIELDS = (
-    "data_store_url",
-    "nim_proxy_url",
-    "namespace",
-    "max_requests_per_second",
-    "ca_file",
-    "client_cert_file",
-    "client_key_file",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class NemoSettings:
-    """Where NeMo is, as whom to ask, in which namespace to work, and how hard to ask.
-
-    `max_requests_per_second` bounds what the triggers of one triggerer ask of one host.
-    """
-
-    urls: NemoUrls
-    token: str | None = field(repr=False)
-    namespace: str
-    max_requests_per_second: float = DEFAULT_MAX_REQUESTS_PER_SECOND
-    tls: Tls | None = None
+__all__ = [
+    "DEFAULT_MAX_REQUESTS_PER_SECOND",
+    "DEFAULT_NAMESPACE",
+    "EXTRA_FIELDS",
+    "NemoSettings",
+    "settings_of",
+]
 
 
 def settings_of(connection: Connection, extra: Mapping[str, Any]) -> NemoSettings:
     """The settings of a connection and its decoded extra.
 
-    The host may be a whole URL; else scheme (`schema`, http by default), host and port make one.
     Raises BadConnection where a URL is missing or malformed, a field of the extra unknown, a rate not
     above 0, or a certificate file unusable.
     """
     try:
-        _check_names(extra)
-        return NemoSettings(
-            urls=NemoUrls(
-                base_url=_base_url(connection),
-                data_store_url=_url(extra, "data_store_url"),
-                inference_url=_url(extra, "nim_proxy_url"),
-            ),
-            token=connection.password or None,
-            namespace=_text(extra, "namespace") or DEFAULT_NAMESPACE,
-            max_requests_per_second=_rate(extra),
-            tls=_tls(extra),
+        return settings_from(
+            host=connection.host,
+            schema=connection.schema,
+            port=connection.port,
+            token=connection.password,
+            extra=extra,
         )
     except ValueError as error:
         words = str(error).rstrip(".")
         message = f"Connection `{connection.conn_id}` (type nemo) cannot be used: {words}."
         raise BadConnection(message) from error
-
-
-def _check_names(extra: Mapping[str, Any]) -> None:
-    for name in extra:
-        if name not in EXTRA_FIELDS:
-            close = difflib.get_close_matches(name, EXTRA_FIELDS, n=1)
-            remedy = f"rename it to `{close[0]}`" if close else "take it out"
-            known = ", ".join(EXTRA_FIELDS)
-            raise ValueError(f"the extra field `{name}` is unknown; {remedy} (there are {known})")
-
-
-def _rate(extra: Mapping[str, Any]) -> float:
-    text = _text(extra, "max_requests_per_second")
-    if not text:
-        return DEFAULT_MAX_REQUESTS_PER_SECOND
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = math.nan
-    if not (math.isfinite(rate) and rate > 0):
-        raise ValueError(
-            f"the extra field `max_requests_per_second` is {text!r}; give a number above 0, for example 50"
-        )
-    return rate
-
-
-def _tls(extra: Mapping[str, Any]) -> Tls | None:
-    files = {name: _text(extra, name) or None for name in ("ca_file", "client_cert_file", "client_key_file")}
-    if not any(files.values()):
-        return None
-    tls = Tls(**files)
-    # Made once a process, for all its clients: made here, so that the error names the connection.
-    context_of(tls)
-    return tls
-
-
-def _base_url(connection: Connection) -> str:
-    host = (connection.host or "").strip()
-    if not host:
-        raise ValueError("the host is empty; give NeMo's URL, for example http://nemo.example")
-    url = host if "://" in host else f"{connection.schema or 'http'}://{host}"
-    return f"{url.rstrip('/')}:{connection.port}" if connection.port else url
-
-
-def _url(extra: Mapping[str, Any], field_name: str) -> str:
-    value = _text(extra, field_name)
-    if not value:
-        raise ValueError(f"the extra field `{field_name}` is empty; give the service's URL")
-    return value
-
-
-def _text(extra: Mapping[str, Any], field_name: str) -> str:
-    """The field as text; the form stores null for what was left empty."""
-    value = extra.get(field_name)
-    return "" if value is None else str(value).strip()

@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from include.flywheel.config.conf import ResolvedConfig, resolve
-from include.flywheel.config.nims import Nim, load_catalogue
+from include.flywheel.config.nims import Nim, NimType, load_catalogue
 from include.flywheel.config.prices import load_prices
 from include.flywheel.config.profile import load_profile, profile_files
 from include.flywheel.config.workload import load_workloads
-from include.flywheel.errors import FlywheelError
+from include.flywheel.errors import ConfigError, FlywheelError
 
 _DEFAULT = "laptop"
 _EPILOG = (
@@ -61,9 +61,20 @@ def _looks(profile: str | None) -> Iterator[tuple[str, Callable[[], str]]]:
     if profile is None:
         yield "NIM catalogue", lambda: f"{len(load_catalogue())} NIMs"
         yield "price table", lambda: f"prices of {len(load_prices())} NIMs"
-        yield "workloads", lambda: ", ".join(one.dag_id for one in load_workloads()) or "none"
+        yield "workloads", _workloads
     for name in sorted(profile_files()) if profile is None else [profile]:
         yield f"profile {name}", functools.partial(_gist, name)
+
+
+def _workloads() -> str:
+    """The DAGs of the workloads. Raises ConfigError also for one whose profile is not known."""
+    found = load_workloads()
+    for one in found:
+        try:
+            load_profile(one.profile)
+        except ConfigError as error:
+            raise ConfigError(f"{one.client_id} / {one.workload_id}: `profile`: {error}") from None
+    return ", ".join(one.dag_id for one in found) or "none"
 
 
 def _gist(profile: str) -> str:
@@ -75,13 +86,22 @@ def _gist(profile: str) -> str:
 
 def _resolved(profile: str) -> ResolvedConfig:
     """What a run with this profile works with. Raises FlywheelError as the run would."""
-    return resolve({"client_id": "any", "workload_id": "any", "config_name": profile}, None)
+    conf = {"client_id": "any", "workload_id": "any", "config_name": profile}
+    return resolve(conf | {"job_type": _job_type(profile)}, None)
+
+
+def _job_type(profile: str) -> str:
+    """The job that a profile is for, by the first of its NIMs: all must be of one type."""
+    nim = load_catalogue().get(load_profile(profile).nims[0])
+    return "embedding_job" if nim is not None and nim.type is NimType.EMBEDDING else "llm_job"
 
 
 def _shown(name: str) -> str:
     config = _resolved(name)
     shown: dict[str, Any] = {"profile": name, "description": load_profile(name).description}
-    shown |= config.model_dump(mode="json", include={"split", "icl", "gate", "gpus", "waiting", "seed"})
+    of_job = {"icl", "judge"} if config.job_type == "llm_job" else {"triplets"}
+    shown |= config.model_dump(mode="json", include={"job_type", "split", "gate", "gpus", "waiting", "seed"})
+    shown |= config.model_dump(mode="json", include=of_job)
     shown["nims"] = [_nim(nim, config) for nim in config.nims]
     return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=110)
 

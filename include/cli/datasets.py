@@ -15,6 +15,8 @@ from include.cli.rows import row_lines
 from include.flywheel.config.conf import ResolvedConfig, resolve
 from include.flywheel.datasets.build import build_datasets
 from include.flywheel.datasets.card import card_lines
+from include.flywheel.datasets.embedding.build import build_triplets
+from include.flywheel.datasets.icl.likeness import local
 from include.flywheel.datasets.kinds import Kind
 from include.flywheel.datasets.report import DatasetReport
 from include.flywheel.datasets.spec import DatasetSpec
@@ -22,6 +24,7 @@ from include.flywheel.datasets.split import Strategy
 from include.flywheel.errors import FlywheelError
 from include.flywheel.logs.files import FileLogStore
 from include.flywheel.logs.store import LogQuery, LogStore
+from include.stores.feedback_judgements import FeedbackAway, find_feedback
 from include.stores.logs import open_logs
 
 
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(json.dumps(report.model_dump(mode="json"), indent=2))
             else:
                 _show(report, folder, options.examples)
-    except FlywheelError as error:
+    except (FlywheelError, FeedbackAway) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -57,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--client", required=True, help="client_id")
     command.add_argument("--workload", required=True, help="workload_id")
     command.add_argument("--config", metavar="NAME", help="profile; default: the workload's own")
+    command.add_argument(
+        "--job-type",
+        choices=["llm_job", "embedding_job"],
+        default="llm_job",
+        help="embedding_job: triplets of retrieval traffic",
+    )
     command.add_argument(
         "--split",
         nargs="+",
@@ -90,7 +99,7 @@ def _key_value(text: str) -> tuple[str, Any]:
 
 def _conf(options: argparse.Namespace) -> dict[str, Any]:
     conf = {"client_id": options.client, "workload_id": options.workload, "config_name": options.config}
-    conf["data_split_config"] = dict(options.split) or None
+    conf |= {"data_split_config": dict(options.split) or None, "job_type": options.job_type}
     return {key: value for key, value in conf.items() if value is not None}
 
 
@@ -116,14 +125,27 @@ def _build(
         return (folder / name).open("wb")
 
     with Counting("reading", "records") as progress:
-        return build_datasets(store, query, spec, output, scratch, progress=progress)
+        if config.is_embedding:
+            return build_triplets(store, query, spec, output, scratch, progress=progress)
+        asks = spec.icl is not None and spec.icl.embedding is not None
+        alike = local("a preview asks no embedding model") if asks else local()
+        return build_datasets(
+            store,
+            query,
+            spec,
+            output,
+            scratch,
+            feedback=find_feedback(config.workload),
+            progress=progress,
+            likeness=alike,
+        )
 
 
 def _show(report: DatasetReport, folder: Path, examples: int) -> None:
     for line in card_lines(report):
         print(line)
     for file in report.files:
-        shown = min(examples, file.records)
+        shown = min(examples, file.records) if file.name.endswith(".jsonl") else 0
         if shown:
             print(f"\n{file.name}, {shown} of {file.records:,} rows")
             with (folder / file.name).open("rb") as lines:

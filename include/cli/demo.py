@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
+from include.cli.demo_profile import StandIn, stand_in_for
 from include.cli.outcome import show_outcome
 from include.cli.progress import Progress
 from include.flywheel.config.workload import load_workloads
@@ -64,7 +65,9 @@ class _Demo:
         self._console = console
         self._layout = Layout(options.state)
         ports = Ports.free() if options.free_ports else Ports(airflow=options.port)
-        self._stack = Stack(self._layout, ports)
+        profiles = self._layout.state / "profiles"
+        like = stand_in_for(options.profile, profiles) if options.profile else StandIn()
+        self._stack = Stack(self._layout, ports, like.environment, like.nemo_options)
         self._ledgers: list[LoadLedger] = []
 
     def run(self) -> int:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from include.flywheel.evaluation.specs import PRIMARY_SCORE
+from include.flywheel.evaluation.measures import primary_score
 from include.flywheel.runs.documents import NimDocument, RunDocument, Stage
 from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.states import StageName, StageStatus
@@ -113,7 +113,7 @@ def _coloured(stage: Stage) -> str:
     text = stage.status.value
     if stage.progress_percent is not None and not stage.status.is_over:
         text += f" {stage.progress_percent:.0f} %"
-    primary = stage.scores.get(PRIMARY_SCORE)
+    primary = primary_score(stage.scores)
     if primary is not None:
         text = f"{primary:.1%}"
     colour = _COLOURS.get(stage.status)

@@ -9,7 +9,12 @@ WIDTH = 150
 
 
 def row_lines(row: dict[str, Any]) -> list[str]:
-    """Lines for people. A row of training ends with its answer; one of evaluation has its truth beside it."""
+    """Lines for people. A row of training ends with its answer; one of evaluation has its truth beside it.
+
+    A row of an embedding job has no messages: its fields.
+    """
+    if "request" not in row and "messages" not in row:
+        return [f"  {name:<16} {_short(_text(value))}" for name, value in row.items() if value]
     if "request" in row:
         messages, tools = row["request"]["messages"], row["request"].get("tools", [])
         head = f"item {row['item_id']} of conversation {row['conversation_id']}"

@@ -1,4 +1,4 @@
-"""Commands for runs: `python -m include.cli.runs show|list|watch|cancel|retry|leases`."""
+"""Commands for runs: `python -m include.cli.runs show|list|watch|cancel|retry|delete|leases`."""
 
 from __future__ import annotations
 
@@ -98,6 +98,13 @@ def _retry(options: argparse.Namespace) -> int:
     return 0
 
 
+def _delete(options: argparse.Namespace) -> int:
+    run = find_run(open_runs(), options.run)
+    with find_airflow_api() or nullcontext() as api:
+        done = runs_act.delete(run, api, wait_seconds=options.wait, say=print)
+    return 0 if done else 1
+
+
 def _leases(_: argparse.Namespace) -> int:
     runs, leases = open_runs(), open_leases()
 
@@ -140,6 +147,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     again = of_run("retry", _retry, "go on with a run that did not end well, reusing what is done")
     again.add_argument("--nim", metavar="NAME", help="this NIM alone, by its name or slug")
+    delete = of_run("delete", _delete, "remove a run that is over, and all that it made in NeMo")
+    delete.add_argument(
+        "--wait", type=float, default=600.0, metavar="SECONDS", help="nothing more is begun after them (600)"
+    )
     command("leases", _leases, "which runs hold GPUs, and which wait for them")
     return parser
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from getpass import getuser
 
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.retry import plan_retry
 from include.flywheel.runs.states import RunStatus
 from include.stores.airflow_api import AirflowApi
+from include.stores.removal import remove_run
 
 _POLL_SECONDS = 0.5
 _AT_WORK = {"queued", "running"}
@@ -92,6 +94,29 @@ def _wait_until_down(
             say(f"that everything is down was not written ({why}): see `show {run.job_id}` and Airflow's log")
             return False
         time.sleep(_POLL_SECONDS)
+
+
+def delete(
+    run: RunDocument, api: AirflowApi | None, *, wait_seconds: float, say: Callable[[str], None]
+) -> bool:
+    """Remove the run and all that it made; returns whether nothing is left.
+
+    Raises StateError where it is live, by its document or, with `api`, by Airflow.
+    """
+    state = None if api is None else api.run_state(run.dag_id, run.run_id)
+    if state in _AT_WORK and not run.status.is_over:
+        raise StateError(f"Airflow is still at work on run {run.job_id} ({state}): cancel it first, or wait")
+    # Without Airflow's word the last tasks are waited for by the document.
+    is_over = api is not None and state not in _AT_WORK
+    done = remove_run(run.job_id, getuser(), wait_seconds, dag_run_is_over=is_over)
+    if not done.left:
+        say(done.message)
+        return True
+    say(f"run {run.job_id} is not removed yet; its documents stay until all else is gone. Left:")
+    for words in done.left:
+        say(f"  {words}")
+    say(f"`delete {run.job_id}` goes on with it, and so does the hourly upkeep")
+    return False
 
 
 def retry(

@@ -9,6 +9,7 @@ from include.cli.runs_words import between, duration, moment, short
 from include.flywheel.datasets.ledger import ledger_lines
 from include.flywheel.datasets.report import DatasetReport
 from include.flywheel.evaluation.decision import Decision
+from include.flywheel.report.classes import class_lines
 from include.flywheel.report.text import align, report_lines
 from include.flywheel.runs.documents import NimDocument, RunDocument, Stage
 from include.flywheel.runs.timeline import timeline
@@ -30,6 +31,8 @@ def show_lines(
         ("GPUs", _gpus(nims, until)),
         ("Stages", _stages(run, nims)),
         ("Scores and verdicts", _scores(run, nims)),
+        ("Labels (precision, recall and F1 in %)", _classes(run, nims)),
+        ("Judge", _judge(run)),
         ("Notification", _notification(run)),
         ("Events", list(run.events)),
     ]
@@ -139,6 +142,25 @@ def _scores(run: RunDocument, nims: Sequence[NimDocument]) -> list[str]:
         if stage.scores
     ]
     return [*align(rows), "no verdict yet: means without intervals"] if rows else []
+
+
+def _classes(run: RunDocument, nims: Sequence[NimDocument]) -> list[str]:
+    stages = [(nim.nim, name.value, stage.classes) for nim in nims for name, stage in nim.stages.items()]
+    if run.reference is not None:
+        stages.insert(0, (run.reference.model, "reference_eval", run.reference.stage.classes))
+    return class_lines(stages)
+
+
+def _judge(run: RunDocument) -> list[str]:
+    judge = run.judge
+    if judge is None:
+        return []
+    counts = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in judge.counts.items())
+    lines = [f"judge {judge.model} ({judge.type}), {judge.deployment_status or 'asked at its URL'}"]
+    lines.append(
+        f"prompt {judge.prompt_version} ({short(judge.prompt_digest)}); {counts or 'nothing judged'}"
+    )
+    return [*lines, *([f"why not: {judge.error}"] if judge.error else [])]
 
 
 def _notification(run: RunDocument) -> list[str]:

@@ -87,6 +87,11 @@ class Layout:
         return self.state / "staging"
 
     @property
+    def exports(self) -> Path:
+        """Exported feedback."""
+        return self.state / "exports"
+
+    @property
     def postgres(self) -> Path:
         """PostgreSQL's own folder.
 
@@ -99,5 +104,5 @@ class Layout:
     def create(self) -> None:
         """Make the folders; only the owner may read what is made."""
         self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self.logs, self.airflow_home, self.log_store, self.staging):
+        for folder in (self.logs, self.airflow_home, self.log_store, self.staging, self.exports):
             folder.mkdir(mode=0o700, exist_ok=True)

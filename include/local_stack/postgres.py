@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: Airflow's metadata database."""
+"""The embedded PostgreSQL: Airflow's metadata database, and others beside it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg2
+from psycopg2.sql import SQL, Identifier, Literal
 
 from include.local_stack.errors import ServiceDied, ToolMissing
 from include.local_stack.process import Service
@@ -49,6 +51,32 @@ def start(folder: Path, port: int, *, log: Path, env: Mapping[str, str]) -> tupl
         service.stop()
         raise
     return service, f"postgresql+psycopg2://{place}"
+
+
+def add_database(uri: str, name: str, role: str, password: str) -> None:
+    """A database beside Airflow's, owned by a role of its own with that password; safe to repeat.
+
+    Whoever writes there is answered when the disk has it: it holds what people said, not a demo's state.
+    Raises ServiceDied with PostgreSQL's reason.
+    """
+    try:
+        with closing(psycopg2.connect(uri.replace("+psycopg2", ""))) as connection:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)", (role,))
+            if not cursor.fetchone()[0]:
+                cursor.execute(SQL("CREATE ROLE {}").format(Identifier(role)))
+            cursor.execute(SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(Identifier(role), Literal(password)))
+            cursor.execute("SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)", (name,))
+            if not cursor.fetchone()[0]:
+                cursor.execute(SQL("CREATE DATABASE {} OWNER {}").format(Identifier(name), Identifier(role)))
+            for statement in (
+                "REVOKE CONNECT ON DATABASE {} FROM PUBLIC",
+                "ALTER DATABASE {} SET synchronous_commit = on",
+            ):
+                cursor.execute(SQL(statement).format(Identifier(name)))
+    except psycopg2.Error as error:
+        raise ServiceDied(f"PostgreSQL could not make the database {name!r}: {str(error).strip()}") from None
 
 
 def _binaries(folder: Path, user: str | None) -> Path:

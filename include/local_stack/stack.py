@@ -100,6 +100,18 @@ class Stack:
             self.layout.postgres, self.ports.postgres, log=self.layout.logs / "postgres.log", env=env
         )
         self._started(service)
+        self._feedback_database(env)
+
+    def _feedback_database(self, env: dict[str, str]) -> None:
+        """The database that the connection names, beside Airflow's, with this program's schema."""
+        wanted = self._connection("flywheel_feedback")
+        name, role, password = (wanted[f"conn_{key}"] for key in ("schema", "login", "password"))
+        postgres.add_database(self._database_uri, name, role, password)
+        place = {"HOST": "127.0.0.1", "PORT": str(self.ports.postgres), "DB": name}
+        place |= {"USER": role, "PASSWORD": password}
+        command = [sys.executable, "-m", "include.cli.feedback", "migrate"]
+        env = env | {f"POSTGRES_{key}": value for key, value in place.items()}
+        self._wait_for_end(self._start("feedback's migrations", "feedback_migrate", command, env))
 
     def _mongo(self, env: dict[str, str]) -> None:
         # Its own file of the process id: the default is one for all servers of the machine, and a file that
@@ -120,9 +132,7 @@ class Stack:
         service.wait_ready(lambda: _answers(f"{self.nemo_url}/health"), _READY_SECONDS)
 
     def _application(self, env: dict[str, str]) -> None:
-        secret = next(
-            c["conn_password"] for c in self.settings["connections"] if c["conn_id"] == "application"
-        )
+        secret = self._connection("application")["conn_password"]
         command = [sys.executable, "-m", "include.local_stack.application"]
         command += ["--port", str(self.ports.application), "--file", str(self.events_file)]
         service = self._start("application", "application", command, env | {"APPLICATION_SECRET": secret})
@@ -169,7 +179,12 @@ class Stack:
 
     def _airflow_environment(self) -> dict[str, str]:
         env = airflow_config.environment(self.layout, self.ports, self._database_uri, self._secrets())
-        return env | self._environment
+        exports = {"FLYWHEEL_EXPORT_ROOT": str(self.layout.exports)}
+        return env | exports | self._environment
+
+    def _connection(self, conn_id: str) -> dict[str, Any]:
+        """The entry of the settings."""
+        return next(one for one in self.settings["connections"] if one["conn_id"] == conn_id)
 
     def _wait_for_end(self, service: Service) -> None:
         if service.wait_end(_AIRFLOW_READY_SECONDS) != 0:

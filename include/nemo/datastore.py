@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import httpx
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import requests
 
 T = TypeVar("T")
+RepoKind = Literal["dataset", "model"]
 
 CONNECT_SECONDS = 10.0
 
@@ -134,10 +135,13 @@ class DataStore:
         info = self._attempt(f"get revision of {repo}", lambda: self._api.dataset_info(repo))
         return str(info.sha) if info.sha else None
 
-    def delete_repo(self, repo: str) -> bool:
-        """Delete the repo with its files. Returns False if there was none."""
+    def delete_repo(self, repo: str, kind: RepoKind = "dataset") -> bool:
+        """Delete the repo with its files. Returns False if there was none.
+
+        The Customizer keeps the adapters that it made in repos of the kind `model`.
+        """
         try:
-            self._attempt(f"delete repo {repo}", lambda: self._api.delete_repo(repo, repo_type="dataset"))
+            self._attempt(f"delete repo {repo}", lambda: self._api.delete_repo(repo, repo_type=kind))
         except NotFound:
             return False
         return True

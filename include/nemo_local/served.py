@@ -12,7 +12,7 @@ from include.nemo_local import clock, engine
 from include.nemo_local.answers import Completion, chat_completion, prompt_tokens, text_completion, tokens
 from include.nemo_local.catalogue import context_tokens
 from include.nemo_local.deployed import DeployedModel, deployed_models, trained_in_full, weights_of
-from include.nemo_local.engine import embedding, production
+from include.nemo_local.engine import embedding, judging, production
 from include.nemo_local.engines import Engine, Fitted
 from include.nemo_local.errors import ModelNotServed, RequestRefused
 from include.nemo_local.services.deployment import Deployments
@@ -67,7 +67,8 @@ class ServedModels:
             if not request.get("messages"):
                 raise RequestRefused("`messages` is empty: give at least one", param="messages")
             _fitting(base, prompt_tokens(request), request, "messages")
-            message = self._message(request, base, adapter)
+            grade = judging.judged(request) if adapter is None else None
+            message = grade or self._message(request, base, adapter)
             ms_per_token = capacity.simulated_latency_ms_per_token
         return chat_completion(request, message, ms_per_token)
 

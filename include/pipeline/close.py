@@ -11,12 +11,13 @@ from include.flywheel.errors import FlywheelError
 from include.flywheel.runs.documents import RunDocument, now
 from include.flywheel.runs.states import NimStatus, RunStatus, StepName
 from include.nemo.errors import NemoError
-from include.pipeline import staging
 from include.pipeline.leases import close_all_leases
 from include.pipeline.notify import tell
 from include.pipeline.prepare import open_document
 from include.pipeline.run import Run, current_run, is_last_try
+from include.pipeline.shared_nims import leave_shared
 from include.pipeline.undeploy import say_cancelled, take_down
+from include.stores import staging
 
 
 def close() -> None:
@@ -53,6 +54,7 @@ def _take_down(run: Run, document: RunDocument) -> str | None:
             if document.resolved is not None:
                 take_down(run)
                 close_all_leases(run)
+                leave_shared(run)
             run.runs.update(run.job_id, everything_down_at=now())
     except (FlywheelError, NemoError) as error:
         if isinstance(error, NemoError) and error.transient and not is_last_try():

@@ -9,19 +9,18 @@ from typing import Any
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.datasets.build import build_datasets
 from include.flywheel.datasets.card import card_lines
-from include.flywheel.datasets.kinds import Kind
-from include.flywheel.datasets.spec import TRAIN_FILE, VAL_FILE
+from include.flywheel.datasets.embedding.build import build_triplets
 from include.flywheel.logs.store import LogQuery
 from include.flywheel.runs.states import StepName
 from include.nemo import entities
 from include.nemo.datastore import create_namespace, get_namespace
-from include.pipeline import staging
+from include.pipeline import likeness
 from include.pipeline.prepare import load_config
+from include.pipeline.remote_files import remote_path
 from include.pipeline.run import Run, log, telling, working_run
+from include.stores import staging
+from include.stores.feedback_judgements import find_feedback
 from include.stores.logs import open_logs
-
-# Where the files stand in the Data Store; the Customizer looks for the folders `training` and `validation`.
-REMOTE_FOLDERS = {TRAIN_FILE: "training", VAL_FILE: "validation"}
 
 
 def build() -> dict[str, Any]:
@@ -44,18 +43,21 @@ def build() -> dict[str, Any]:
         def output(name: str) -> Any:
             return (folder / name).open("wb")  # type: ignore[no-untyped-call]
 
-        report = build_datasets(store, query, spec, output, Path(spool), only=Kind.TOOL_CALLING)
+        if config.is_embedding:
+            report = build_triplets(store, query, spec, output, Path(spool))
+        else:
+            feedback = find_feedback(config.workload)
+            with likeness.opened(config) as alike:
+                report = build_datasets(
+                    store, query, spec, output, Path(spool), feedback=feedback, likeness=alike
+                )
+        likeness.end(run, config, report)
         for context, reason in report.icl.impossible.items():
             run.runs.note(run.job_id, f"no examples within {context} tokens: {reason}")
         run.runs.update(run.job_id, dataset=report.model_dump(mode="json"))
         for line in card_lines(report):
             log.info("%s", line)
     return {"records_read": report.ledger.records_read, "digest": report.digest}
-
-
-def remote_path(name: str) -> str:
-    """Where a file of that name stands in the Data Store."""
-    return f"{REMOTE_FOLDERS.get(name, 'testing')}/{name}"
 
 
 def upload() -> list[dict[str, str]]:
@@ -69,6 +71,11 @@ def upload() -> list[dict[str, str]]:
             with run.runs.at_step(run.job_id, StepName.UPLOAD_DATASETS):
                 _upload(run)
     return [{"name": nim.nim, "slug": nim.slug} for nim in run.runs.nims(run.job_id)]
+
+
+def is_uploaded(run: Run) -> bool:
+    """Whether the run has its data set: then nothing is built again."""
+    return _uploaded(run) is not None
 
 
 def _uploaded(run: Run) -> dict[str, Any] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from include.flywheel.config.workload import Workload
 
 _TURN = """
@@ -13,7 +15,11 @@ _TURN = """
    are free, then begin; it is evaluated as it is (**base_eval**), with examples in the prompt (**icl_eval**)
    and customized (**customized_eval**); **scores** keeps the score of every item; **undeploy** takes
    everything down, whatever happened.
-3. **reference_eval** asks the production model again, where it can be asked.
+   Of an embedding job (`job_type`) the candidates are embedding models, trained whole on triplets and
+   evaluated as retrievers: **icl_eval** does not apply, and what was customized is deployed in place of its
+   NIM, once **base_eval** is over.
+3. **reference_eval** asks the production model again, where it can be asked. **deploy_judge** deploys the
+   NIM that grades answers, where one is configured; runs share it.
 4. **decide** compares on the same items and gives each candidate PROMOTABLE, REJECTED or INCONCLUSIVE;
    **record_winners** writes it down; **notify_application** tells the application; **close_run** makes sure
    that nothing is left running.
@@ -37,6 +43,7 @@ A run without a winner is a success that says so. Nothing is promoted by itself.
 | build_datasets | nothing was created | its log says how many records are missing, or where it looked |
 | customize, deploy | no GPUs until the deadline | `python -m include.cli.runs leases` says who holds them |
 | one NIM's stage | the others go on, the run decides | its log has NeMo's reason; retry that NIM, see below |
+| deploy_judge | answers are not graded; all else goes on | `judge.error` of the run says why; retry it |
 | decide | no NIM could be evaluated | its log lists each NIM's reason |
 | undeploy, close_run | **GPUs may still be held** | its log names what is left; remove it by hand |
 
@@ -61,11 +68,22 @@ def describe(workload: Workload | None) -> str:
         "",
         workload.description,
         "",
+        *_described(workload),
         "",
         f"Owner: **{workload.owner}**. Profile: `{workload.profile}`. "
         f"Compared with: {f'`{bar}`, asked again' if bar else _threshold(workload)}.",
     ]
     return "\n".join(lines) + "\n" + _TURN.format(conf=conf, dag_id=workload.dag_id)
+
+
+def _described(workload: Workload) -> Iterator[str]:
+    if workload.user_intent:
+        yield f"What its users want: {workload.user_intent}"
+        yield ""
+    if workload.sensitivity is not None:
+        yield f"Its records are **{workload.sensitivity.value}**."
+    if workload.reviewers:
+        yield f"Reviewers: {', '.join(workload.reviewers)}."
 
 
 def _threshold(workload: Workload) -> str:

@@ -12,7 +12,9 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from include.flywheel.config.workload import Workload, load_workloads
 from include.flywheel.evaluation.specs import Stage
 from include.pipeline import params, tasks
+from include.pipeline.building import BuildDatasets
 from include.pipeline.description import describe
+from include.pipeline.judge import DeployJudge
 from include.pipeline.operators import CustomizeStage, DeployStage, EvaluateCustomizedStage, EvaluateStage
 from include.pipeline.run import NAME_TEMPLATE
 
@@ -20,7 +22,7 @@ ON_DEMAND_DAG_ID = "flywheel_on_demand"
 
 _GROUP = "nim"
 _RETRIES = {
-    "retries": 2,
+    "retries": 4,
     "retry_delay": timedelta(seconds=5),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=5),
@@ -55,7 +57,7 @@ def flywheel_dag(workload: Workload | None) -> DAG:
             "weight_rule": "upstream",
             "execution_timeout": timedelta(hours=2),
         },
-        tags=["flywheel", *([f"client:{workload.client_id}"] if workload else ["on-demand"])],
+        tags=["flywheel", *(_tags(workload) if workload else ["on-demand"])],
     )
     def turn() -> None:
         _wire()
@@ -67,6 +69,13 @@ def flywheel_dag(workload: Workload | None) -> DAG:
     return built
 
 
+def _tags(workload: Workload) -> list[str]:
+    tags = [f"client:{workload.client_id}"]
+    if workload.sensitivity is not None:
+        tags.append(f"sensitivity:{workload.sensitivity.value}")
+    return tags
+
+
 def _schedule(workload: Workload | None) -> CronTriggerTimetable | None:
     if workload is None or workload.schedule is None:
         return None
@@ -75,13 +84,16 @@ def _schedule(workload: Workload | None) -> CronTriggerTimetable | None:
 
 def _wire() -> None:
     # Soon again: who waits for a first answer has most often given a wrong address.
-    prepared = task(task_id="prepare", retry_delay=timedelta(seconds=2))(tasks.prepare)()
+    prepare = task(task_id="prepare", retry_delay=timedelta(seconds=2), retry_exponential_backoff=0.0)
+    prepared = prepare(tasks.prepare)()
     # The group is mapped over what this returns, so that no task of it exists before there is a data set.
     nims = task(task_id="upload_datasets")(tasks.upload)()
-    prepared >> task(task_id="build_datasets")(tasks.build)() >> nims
+    prepared >> BuildDatasets(task_id="build_datasets") >> nims
 
-    reference_scores = _reference(nims)
-    each = _nim_group().expand(nim=nims)
+    judge = DeployJudge(task_id="deploy_judge")
+    nims >> judge
+    reference_scores = _reference(nims, judge)
+    each = _nim_group(judge).expand(nim=nims)
     undeployed = each.get_child_by_label("undeploy")
     decided = task(task_id="decide", trigger_rule="all_done")(tasks.decide_run)()
     recorded = task(task_id="record_winners")(tasks.record)()
@@ -93,15 +105,16 @@ def _wire() -> None:
     undeployed >> closed
 
 
-def _reference(uploaded: Any) -> Any:
+def _reference(uploaded: Any, judge: Any) -> Any:
     """The production model answers the holdout again, where it can be asked."""
     evaluated = EvaluateStage(task_id="reference_eval", which=Stage.REFERENCE)
-    scored = task(task_id="reference_scores")(tasks.keep_reference_scores)()
-    uploaded >> evaluated >> scored
+    scored = task(task_id="reference_scores", trigger_rule="all_done")(tasks.keep_reference_scores)()
+    uploaded >> evaluated
+    [evaluated, judge] >> scored
     return scored
 
 
-def _nim_group() -> Any:
+def _nim_group(judge: Any) -> Any:
     @task_group(group_id=_GROUP)
     def nim_group(nim: dict[str, str]) -> None:
         """One NIM: customized and deployed side by side, evaluated three times, and always taken down.
@@ -119,7 +132,8 @@ def _nim_group() -> Any:
 
         # Side by side: its GPUs are free the sooner, and its scores stay where they are.
         ends = [customized, base, icl, adapted]
-        ends >> _mapped("scores", tasks.keep_scores, trigger_rule="all_done")(nim)
+        # Who waits for the judge holds nothing.
+        [*ends, judge] >> _mapped("scores", tasks.keep_scores, trigger_rule="all_done")(nim)
         ends >> _mapped("undeploy", tasks.undeploy)(nim).as_teardown()
 
     return nim_group

@@ -90,11 +90,13 @@ def close_all_leases(run: Run) -> None:
 
 def _needed(run: Run, slug: str, kind: LeaseKind) -> int:
     """GPUs that are needed now. Skips a deployment that would have nothing to evaluate."""
-    nim, facts = run.runs.nim(run.job_id, slug), facts_of(load_config(run), slug)
+    config = load_config(run)
+    nim, facts = run.runs.nim(run.job_id, slug), facts_of(config, slug)
     if kind is LeaseKind.TRAINING:
         done = _is_completed(nim, StageName.CUSTOMIZE)
         return 0 if done or facts.customization is None else facts.customization.num_gpus
-    if all(_is_completed(nim, EVALUATIONS[which]) for which in (Stage.BASE, Stage.ICL, Stage.CUSTOMIZED)):
+    due = (Stage.BASE, Stage.CUSTOMIZED) if config.is_embedding else (Stage.BASE, Stage.ICL, Stage.CUSTOMIZED)
+    if all(_is_completed(nim, EVALUATIONS[which]) for which in due):
         reason = "nothing is left to evaluate"
         for stage in (StageName.DEPLOY, StageName.ADAPTER):
             run.runs.set_stage(run.job_id, slug, stage, status=StageStatus.SKIPPED.value, detail=reason)

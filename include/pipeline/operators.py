@@ -33,6 +33,7 @@ from include.flywheel.runs.states import StageName, StageStatus
 from include.nemo.errors import NemoError
 from include.nemo.jobs import JobKind
 from include.nemo.progress import JobProgress
+from include.pipeline.embedding import output_model, served_name
 from include.pipeline.leases import KINDS, ask, request_for
 from include.pipeline.prepare import load_config
 from include.pipeline.run import Run, current_run, show, telling, working_run
@@ -234,7 +235,12 @@ class EvaluateCustomizedStage(EvaluateStage):
         super().__init__(which=Stage.CUSTOMIZED, **kwargs)
 
     def turn(self, run: Run, slug: str, waiting: Waiting) -> dict[str, Any]:
-        """Look once whether the adapter is served; the trigger looks again."""
+        """Look once whether the adapter is served; the trigger looks again.
+
+        An embedding model that was customized takes the place of its base, once that is evaluated.
+        """
+        if load_config(run).is_embedding:
+            return self._in_place_of_base(run, slug, waiting)
         deployment, model = adapter_of(run, slug)
         extra = self._extra(run, StageName.ADAPTER)
         progress = _look(self, JobKind.DEPLOYMENT, deployment, model)
@@ -242,18 +248,30 @@ class EvaluateCustomizedStage(EvaluateStage):
             record_progress(extra, progress)
             return {}
         self._turn_seconds = waiting.deploy_timeout_seconds
-        first = StageTrigger(
+        return {"first": self._served(deployment, model, waiting, extra).arguments()}
+
+    def _in_place_of_base(self, run: Run, slug: str, waiting: Waiting) -> dict[str, Any]:
+        with NemoHook(self.nemo_conn_id).client() as nemo:
+            model = served_name(output_model(run, slug, nemo))
+        run.refuse_if_closed(slug)
+        self._turn_seconds = waiting.evaluation_timeout_seconds + waiting.deploy_timeout_seconds
+        first = self._served("", model, waiting, self._extra(run, StageName.ADAPTER))
+        first.after = StageName.BASE_EVAL.value
+        return {"first": first.arguments()}
+
+    def _served(self, deployment: str, model: str, waiting: Waiting, extra: dict[str, Any]) -> StageTrigger:
+        """Waits until a deployment serves a model; makes the deployment where it is not named."""
+        return StageTrigger(
             nemo_conn_id=self.nemo_conn_id,
             kind=JobKind.DEPLOYMENT.value,
             job=deployment,
             served_model=model,
             poll_seconds=waiting.poll_seconds,
             max_poll_seconds=waiting.max_poll_seconds,
-            timeout_seconds=self._turn_seconds,
+            timeout_seconds=waiting.deploy_timeout_seconds,
             deadline_at=time.time() + self._turn_seconds,
             extra=extra,
         )
-        return {"first": first.arguments()}
 
     def _own_stages(self) -> tuple[StageName, ...]:
         return StageName.ADAPTER, self.stage

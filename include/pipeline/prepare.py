@@ -15,7 +15,10 @@ from include.flywheel.runs.documents import NimDocument, Reference, RunDocument,
 from include.flywheel.runs.states import RunStatus, StepName
 from include.nemo import NemoClient, entities, health, inference
 from include.nemo.errors import Forbidden, Invalid, NotFound, Unauthorized, Unreadable
+from include.pipeline.embedding import base_as_bar
 from include.pipeline.run import Run, log, telling, working_run
+from include.stores.judge import open_remote_judge
+from include.stores.nims import effective_catalogue
 
 _PACKAGES = ("apache-airflow", "airflow-model-flywheel", "scikit-learn", "numpy")
 
@@ -33,7 +36,10 @@ def prepare() -> None:
         log.info("the configuration of this run was settled before")
         return
     with telling(run), run.runs.at_step(run.job_id, StepName.PREPARE):
-        config = resolve(document.conf, _workload(run))
+        config = resolve(document.conf, _workload(run), effective_catalogue())
+        if config.judge is not None and config.judge.type == "remote":
+            # Before anything is made: may the answers go there, and is there a key?
+            open_remote_judge(config.judge)
         hook = NemoHook()
         with hook.client() as nemo:
             simulated = _is_simulated(nemo)
@@ -55,6 +61,8 @@ def prepare() -> None:
             reference=None if reference is None else reference.model_dump(mode="json"),
             versions={name: version(name) for name in _PACKAGES},
         )
+        for nim, why in config.left_out.items():
+            run.runs.note(run.job_id, f"{nim} takes no part: {why}")
 
 
 def _conf() -> dict[str, Any]:
@@ -97,7 +105,7 @@ def _is_simulated(nemo: NemoClient) -> bool:
 def _reference(run: Run, config: ResolvedConfig, served: set[str]) -> Reference | None:
     """The production model, if it can be asked again. Which bar holds is settled here, before any score."""
     model = config.workload.bar.production_model
-    if model is None:
+    if model is None or model == base_as_bar(config):
         return None
     if model not in served:
         run.runs.note(

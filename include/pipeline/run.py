@@ -12,7 +12,7 @@ from typing import Any
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from include.flywheel.errors import FlywheelError
+from include.flywheel.errors import FlywheelError, StateError
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
 from include.flywheel.runs.repository import REFERENCE, RunRepository
@@ -82,7 +82,11 @@ def current_run() -> Run:
 def working_run() -> Run:
     """The same, for a task that works towards a result: once its tasks were cleared, a run is open again."""
     run = current_run()
-    if run.runs.begin_pass(run.job_id, run.pass_number):
+    try:
+        begun = run.runs.begin_pass(run.job_id, run.pass_number)
+    except StateError as error:
+        raise AirflowFailException(str(error)) from None
+    if begun:
         run.runs.note(run.job_id, "goes on: tasks were cleared to run again")
     return run
 

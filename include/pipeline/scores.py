@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.airflow_nemo.hook import NemoHook
+from include.flywheel.datasets.kinds import RETRIEVAL
+from include.flywheel.datasets.spec import QRELS_FILE
 from include.flywheel.errors import FlywheelError
+from include.flywheel.evaluation import retrieval
 from include.flywheel.evaluation.items import read_results
+from include.flywheel.evaluation.measures import measure_of
 from include.flywheel.evaluation.scores import StageScores
 from include.flywheel.evaluation.specs import Stage, aggregate_scores
 from include.flywheel.runs.documents import NimDocument, now
@@ -19,7 +24,11 @@ from include.flywheel.runs.documents import Stage as StageDocument
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, evaluator
+from include.nemo.datastore import download_file
 from include.nemo.errors import NotFound
+from include.pipeline.judge import judged
+from include.pipeline.likeness import icl_method
+from include.pipeline.remote_files import remote_path
 from include.pipeline.run import Run, name_in_grid, telling, working_run
 from include.pipeline.stages import EVALUATIONS
 
@@ -54,21 +63,33 @@ class _Evaluated:
 def keep_scores(nim: dict[str, str]) -> None:
     """Fetch what the NIM's evaluations measured. Runs whatever happened before; never fails another NIM."""
     name_in_grid(nim)
-    run, slug = working_run(), nim["slug"]
+    run = working_run()
     # What a cancel made of the stages before is no failure of the NIM's.
     run.refuse_if_cancelled()
-    with telling(run, slug):
-        customized = run.runs.nim(run.job_id, slug).customized_model
-        with NemoHook().client() as nemo:
-            for which in (Stage.BASE, Stage.ICL, Stage.CUSTOMIZED):
-                model = (customized or nim["name"]) if which is Stage.CUSTOMIZED else nim["name"]
-                _keep(nemo, _Evaluated(run, slug, which, nim["name"], model))
-        _say_how_it_fared(run, run.runs.nim(run.job_id, slug))
+    with telling(run, nim["slug"]):
+        _keep_all(run, nim["slug"])
+
+
+def keep_what_is_left(run: Run) -> None:
+    """The same for NIMs whose own task lost all its tries, so that no run ends before its NIMs."""
+    for nim in run.runs.nims(run.job_id):
+        if not nim.status.is_over:
+            _keep_all(run, nim.slug)
+
+
+def _keep_all(run: Run, slug: str) -> None:
+    nim = run.runs.nim(run.job_id, slug)
+    with NemoHook().client() as nemo:
+        for which in (Stage.BASE, Stage.ICL, Stage.CUSTOMIZED):
+            model = (nim.customized_model or nim.nim) if which is Stage.CUSTOMIZED else nim.nim
+            _keep(nemo, _Evaluated(run, slug, which, nim.nim, model))
+    _say_how_it_fared(run, run.runs.nim(run.job_id, slug))
 
 
 def keep_reference_scores() -> None:
     """Fetch what the production model scored when it was asked again, if it was."""
     run = working_run()
+    run.refuse_if_cancelled()
     with telling(run, REFERENCE, StageName.REFERENCE_EVAL):
         reference = run.runs.get(run.job_id).reference
         if reference is None:
@@ -96,26 +117,44 @@ def _keep(nemo: NemoClient, one: _Evaluated) -> None:
         status=StageStatus.COMPLETED.value,
         finished_at=document.finished_at or now(),
         scores=scores.means(),
+        classes=[label.model_dump(mode="json") for label in scores.classes],
         items=scores.items,
         progress_percent=100.0,
-        detail=scores.disagreement or document.detail,
+        detail=scores.disagreement or _method(one) or document.detail,
     )
 
 
+def _method(one: _Evaluated) -> str | None:
+    """Of the stage with examples: by what these were chosen."""
+    return icl_method(one.run.runs.get(one.run.job_id).dataset) if one.which is Stage.ICL else None
+
+
 def _read(nemo: NemoClient, remote_id: str, one: _Evaluated) -> StageScores:
-    aggregate = aggregate_scores(nemo.send(evaluator.get_results(remote_id)).model_dump())
+    results = nemo.send(evaluator.get_results(remote_id)).model_dump()
     dataset = one.run.runs.get(one.run.job_id).dataset or {}
+    expected = dataset.get("ledger", {}).get("eval")
+    measure = measure_of(dataset)
+    whose: dict[str, Any] = {"nim": one.nim, "model": one.model, "stage": one.which}
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "results.zip"
         nemo.download(evaluator.download_results(remote_id), archive)
-        return read_results(
-            archive,
-            nim=one.nim,
-            model=one.model,
-            stage=one.which,
-            aggregate=aggregate,
-            expected_items=dataset.get("ledger", {}).get("eval"),
-        )
+        if measure.kind == RETRIEVAL:
+            told = retrieval.aggregate_scores(results)
+            known = partial(_relevance, nemo, one.run, Path(folder) / "qrels.tsv")
+            return retrieval.read_retrieval(
+                archive, **whose, aggregate=told, expected_items=expected, relevance=known
+            )
+        told = aggregate_scores(results, task=measure.task, metric=measure.metric, shown=measure.shown)
+        scores = read_results(archive, **whose, aggregate=told, expected_items=expected, measure=measure)
+        source = f"the results of {one.model} at {one.which}"
+        return judged(one.run, one.slug, one.which, archive, scores, source=source)
+
+
+def _relevance(nemo: NemoClient, run: Run, path: Path) -> retrieval.Relevance:
+    """Which documents answer each query of the holdout, as the run's data set in the Data Store says."""
+    nemo.download(download_file(f"{NemoHook().namespace}/{run.dataset}", remote_path(QRELS_FILE)), path)
+    with path.open(encoding="utf-8") as lines:
+        return retrieval.judgements(lines)
 
 
 def _say_how_it_fared(run: Run, nim: NimDocument) -> None:

@@ -31,6 +31,9 @@ def record_progress(extra: dict[str, Any], progress: JobProgress) -> None:
     runs = open_runs()
     job_id, slug, stage = extra["job_id"], extra["slug"], StageName(extra["stage"])
     fields: dict[str, Any] = {"detail": progress.reason, "progress_percent": progress.percentage}
+    if progress.figures:
+        # Who sees the end may be told less than who saw the work: what was measured stays.
+        fields["figures"] = dict(progress.figures)
     if not progress.state.is_terminal:
         waiting = progress.state in {"created", "pending"}
         fields["status"] = (StageStatus.PENDING if waiting else StageStatus.RUNNING).value

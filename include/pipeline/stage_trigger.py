@@ -21,6 +21,7 @@ from include.flywheel.runs.leases.model import LeaseAnswer, LeaseRequest
 from include.flywheel.runs.states import StageName
 from include.nemo.errors import NemoError
 from include.nemo.progress import JobProgress
+from include.pipeline.embedding import NotDownYet
 from include.pipeline.leases import ask, leave_line
 from include.pipeline.run import show
 from include.pipeline.stage_records import record_failure, record_progress, run_of
@@ -51,6 +52,8 @@ class StageTrigger(NemoJobTrigger):
     :param lease: the LeaseRequest as a dictionary, where the stage waits for GPUs; it is submitted here with
         the grant, and `job` is empty until then.
     :param lease_deadline_at: Unix time when waiting for the lease ends.
+    :param after: a stage of the same NIM that must be over before this one is submitted, however it ended;
+        waited for until `deadline_at`.
     :param first: arguments of another StageTrigger that must end well before this stage is submitted.
     """
 
@@ -62,17 +65,19 @@ class StageTrigger(NemoJobTrigger):
         lease: dict[str, Any] | None = None,
         lease_deadline_at: float = 0.0,
         first: dict[str, Any] | None = None,
+        after: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.lease = lease
         self.lease_deadline_at = lease_deadline_at
         self.first = first
+        self.after = after
 
     def arguments(self) -> dict[str, Any]:
         """What another process needs to build this trigger again."""
-        mine = {"lease": self.lease, "lease_deadline_at": self.lease_deadline_at, "first": self.first}
-        return super().arguments() | mine
+        mine = {"lease": self.lease, "lease_deadline_at": self.lease_deadline_at}
+        return super().arguments() | mine | {"first": self.first, "after": self.after}
 
     async def on_progress(self, progress: JobProgress) -> None:
         """Called at each change."""
@@ -119,6 +124,8 @@ class StageTrigger(NemoJobTrigger):
         if not await self._was_submitted():
             if self.lease is not None:
                 await self._until_leased(LeaseRequest.model_validate(self.lease))
+            if self.after is not None:
+                await self._until_over(StageName(self.after))
             if self.first is not None:
                 await self._follow_first(StageTrigger(**self.first))
             await self._submit()
@@ -169,6 +176,23 @@ class StageTrigger(NemoJobTrigger):
                 )
             await asyncio.sleep(_ASK_SECONDS)
 
+    async def _until_over(self, stage: StageName) -> None:
+        """Wait for the end of another stage, which its own trigger writes down."""
+        while True:
+            try:
+                document = await asyncio.to_thread(_document_of, self.extra | {"stage": stage.value})
+            except PyMongoError as error:
+                self.log.warning("MongoDB is away, asking again: %s", error)
+            else:
+                if document.status.is_over:
+                    return
+            if self.deadline_at is not None and time.time() > self.deadline_at:
+                raise NemoTaskError(
+                    f"{stage.value} was not over until the deadline; raise the profile's "
+                    f"`waiting.evaluation_timeout_seconds`, or look at that task"
+                )
+            await asyncio.sleep(_ASK_SECONDS)
+
     async def _follow_first(self, first: StageTrigger) -> None:
         async for event in first.run():
             if isinstance(event, TaskFailedEvent):
@@ -182,6 +206,11 @@ class StageTrigger(NemoJobTrigger):
             try:
                 run = await asyncio.to_thread(run_of, self.extra)
                 self.job = await asyncio.to_thread(submit_stage, run, self.extra["slug"], stage)
+            except NotDownYet as error:
+                if time.monotonic() > deadline:
+                    raise
+                self.log.info("%s", error)
+                await asyncio.sleep(_ASK_SECONDS)
             except (NemoError, PyMongoError) as error:
                 transient = not isinstance(error, NemoError) or error.transient
                 if not transient or time.monotonic() > deadline:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.config.conf import ResolvedConfig
 from include.flywheel.config.nims import Nim
+from include.flywheel.datasets.kinds import RETRIEVAL
 from include.flywheel.datasets.spec import EVAL_FILE, icl_file
 from include.flywheel.errors import ConfigError
-from include.flywheel.evaluation.specs import Stage, model_target, tool_calling_config
+from include.flywheel.evaluation.measures import measure_of
+from include.flywheel.evaluation.specs import Stage, model_target, retriever_target
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import Stage as StageDocument
 from include.flywheel.runs.documents import now
@@ -17,11 +21,12 @@ from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, customizer, deployments, evaluator
 from include.nemo.call import Call
-from include.nemo.errors import Conflict, NotFound
 from include.nemo.jobs import JobKind, url_of
-from include.nemo.models import CustomizationJob, Deployment
-from include.pipeline.datasets import remote_path
+from include.nemo.models import CustomizationJob
+from include.pipeline import embedding
+from include.pipeline.deploying import deploy_once
 from include.pipeline.prepare import load_config
+from include.pipeline.remote_files import BEIR_FOLDER, remote_path
 from include.pipeline.run import Run
 from include.pipeline.submit import ClosedGuard, job_fields, say_submitted, submit_once, submitted
 
@@ -42,6 +47,8 @@ def submit_stage(run: Run, slug: str, stage: StageName) -> str:
         return deploy(run, slug)
     if stage is StageName.CUSTOMIZE:
         return customize(run, slug)
+    if stage is StageName.ADAPTER:
+        return embedding.serve_customized(run, slug, facts_of(load_config(run), slug))
     which = next(which for which, name in EVALUATIONS.items() if name is stage)
     return evaluate_reference(run) if which is Stage.REFERENCE else evaluate(run, slug, which)
 
@@ -57,37 +64,12 @@ def deploy(run: Run, slug: str) -> str:
     run.runs.set_nim_status(run.job_id, slug, NimStatus.DEPLOYING)
     remote_id = f"{hook.namespace}/{name}"
     with hook.client() as nemo:
-        _deploy_once(nemo, hook.namespace, name, facts, run.project)
+        deploy_once(nemo, hook.namespace, name, facts, run.project)
         say_submitted(
             run, slug, StageName.DEPLOY, remote_id, url_of(nemo.urls, JobKind.DEPLOYMENT, remote_id)
         )
         guard.close_if_needed(lambda: nemo.send(deployments.delete(hook.namespace, name)))
     return remote_id
-
-
-def _deploy_once(nemo: NemoClient, namespace: str, name: str, nim: Nim, project: str) -> Deployment:
-    """The deployment of that name; one that has failed is replaced."""
-    try:
-        found = nemo.send(deployments.get(namespace, name))
-        if not found.state.is_terminal or found.state.ok:
-            return found
-        nemo.send(deployments.delete(namespace, name))
-    except NotFound:
-        pass
-    config = {
-        "model": nim.name,
-        "nim_deployment": {
-            "image_name": nim.image_name,
-            "image_tag": nim.image_tag,
-            "gpu": nim.gpus,
-            "pvc_size": "50Gi",
-            "additional_envs": {"NIM_GUIDED_DECODING_BACKEND": "outlines"},
-        },
-    }
-    try:
-        return nemo.send(deployments.create(namespace, name, config=config, project=project))
-    except Conflict:
-        return nemo.send(deployments.get(namespace, name))
 
 
 def customize(run: Run, slug: str) -> str:
@@ -129,25 +111,31 @@ def _customization_job(
 ) -> Call[CustomizationJob]:
     namespace = training_config.partition("/")[0]
     name = ids.customization(run.job_id, nim.slug, attempt)
-    training = config.training.for_model(nim.parameters)
     return customizer.create_job(
         namespace=namespace,
         name=name,
         config=training_config,
         dataset=f"{namespace}/{run.dataset}",
-        hyperparameters={
-            "training_type": "sft",
-            "finetuning_type": "lora",
-            "epochs": training.epochs,
-            "batch_size": training.batch_size,
-            "learning_rate": training.learning_rate,
-            "lora": training.lora.model_dump(),
-            "seed": config.seed,
-        },
+        hyperparameters=_hyperparameters(config, nim),
         output_model=f"{namespace}/{name}",
         project=run.project,
         custom_fields=job_fields(nim.slug, StageName.CUSTOMIZE, attempt),
     )
+
+
+def _hyperparameters(config: ResolvedConfig, nim: Nim) -> dict[str, Any]:
+    training = config.training.for_model(nim.parameters)
+    if config.is_embedding:
+        return embedding.hyperparameters(training, config.seed)
+    return {
+        "training_type": "sft",
+        "finetuning_type": "lora",
+        "epochs": training.epochs,
+        "batch_size": training.batch_size,
+        "learning_rate": training.learning_rate,
+        "lora": training.lora.model_dump(),
+        "seed": config.seed,
+    }
 
 
 def _training_config(nemo: NemoClient, namespace: str, nim: Nim) -> str:
@@ -159,11 +147,12 @@ def _training_config(nemo: NemoClient, namespace: str, nim: Nim) -> str:
     facts = nim.customization
     if facts is None:
         raise ConfigError(f"{nim.name} has no customization target in the NIM catalogue")
-    name = f"{nim.slug}-lora-s{facts.max_seq_length}-g{facts.num_gpus}-t{facts.tensor_parallel_size}"
+    kind = facts.finetuning_type.replace("_", "-")
+    name = f"{nim.slug}-{kind}-s{facts.max_seq_length}-g{facts.num_gpus}-t{facts.tensor_parallel_size}"
     name += f"-m{facts.micro_batch_size}-{facts.training_precision}@v1"
     option = {
         "training_type": "sft",
-        "finetuning_type": "lora",
+        "finetuning_type": facts.finetuning_type,
         "num_gpus": facts.num_gpus,
         "num_nodes": 1,
         "tensor_parallel_size": facts.tensor_parallel_size,
@@ -188,10 +177,14 @@ def _training_config(nemo: NemoClient, namespace: str, nim: Nim) -> str:
 def evaluate(run: Run, slug: str, which: Stage) -> str:
     """Start the evaluation of a NIM at a stage; returns the job's id."""
     nim = run.runs.nim(run.job_id, slug)
-    model = nim.customized_model if which is Stage.CUSTOMIZED else nim.nim
+    model = str(nim.customized_model) if which is Stage.CUSTOMIZED else nim.nim
+    if load_config(run).is_embedding:
+        if which is Stage.ICL:
+            embedding.skip_icl(run, slug)
+        model = embedding.served_name(model)
     run.runs.set_nim_status(run.job_id, slug, NimStatus.RUNNING_EVALS)
     file = _examples(run, slug) if which is Stage.ICL else EVAL_FILE
-    return _evaluate(run, slug, which, str(model), file)
+    return _evaluate(run, slug, which, model, file)
 
 
 def _examples(run: Run, slug: str) -> str:
@@ -239,7 +232,10 @@ def evaluate_reference(run: Run) -> str:
 def _evaluate(run: Run, slug: str, which: Stage, model: str, file: str) -> str:
     stage = EVALUATIONS[which]
     hook = NemoHook()
-    files_url = f"hf://datasets/{hook.namespace}/{run.dataset}/{remote_path(file)}"
+    measure = measure_of(run.runs.get(run.job_id).dataset)
+    retrieves = measure.kind == RETRIEVAL
+    place = BEIR_FOLDER if retrieves else remote_path(file)
+    files_url = f"hf://datasets/{hook.namespace}/{run.dataset}/{place}"
     with hook.client() as nemo:
         return submit_once(
             run,
@@ -255,8 +251,8 @@ def _evaluate(run: Run, slug: str, which: Stage, model: str, file: str) -> str:
             create=lambda attempt: nemo.send(
                 evaluator.create_job(
                     namespace=hook.namespace,
-                    config=tool_calling_config(namespace=hook.namespace, files_url=files_url),
-                    target=model_target(model),
+                    config=measure.config(namespace=hook.namespace, files_url=files_url),
+                    target=retriever_target(model) if retrieves else model_target(model),
                     project=run.project,
                     custom_fields=job_fields(slug, stage, attempt),
                 )

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.errors import FlywheelError
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import now
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
-from include.nemo import NemoClient, customizer, deployments, evaluator
-from include.nemo.call import Call
-from include.nemo.errors import Conflict, Invalid, NotFound
+from include.nemo import NemoClient, customizer, deployments
+from include.nemo.ending import cancel_jobs, told_to_end
+from include.nemo.errors import NotFound
+from include.pipeline.embedding import customized_deployment
 from include.pipeline.leases import KINDS, close_leases, release
 from include.pipeline.run import Run, current_run, name_in_grid, telling
 
@@ -51,7 +51,7 @@ def end_stage(run: Run, slug: str, stage: StageName) -> None:
         def end() -> int:
             if stage is StageName.DEPLOY:
                 return _undeploy_if_there(nemo, hook.namespace, deployment)
-            return cancel_jobs(nemo, hook.namespace, run.project, slug, [customizer])
+            return cancel_jobs(nemo, hook.namespace, run.project, {"nim": slug}, [customizer])
 
         _until_none_is_left(run, end)
     release(run.runs, run.job_id, slug, KINDS[stage], run.pass_number)
@@ -66,27 +66,6 @@ def say_cancelled(run: Run, slug: str, error: str) -> None:
             )
 
 
-def cancel_jobs(
-    nemo: NemoClient,
-    namespace: str,
-    project: str,
-    slug: str | None = None,
-    services: Sequence[Any] = (customizer, evaluator),
-) -> int:
-    """Cancel the live jobs of a run, or of one of its NIMs; returns how many were live."""
-    fields = {} if slug is None else {"nim": slug}
-    live = 0
-    for service in services:
-        for job in nemo.collect(
-            service.list_jobs(namespace=namespace, project=project, custom_fields=fields)
-        ):
-            if not job.state.is_terminal:
-                live += 1
-                log.info("cancelling %s", job.id)
-                _ignore_gone(nemo, service.cancel_job(job.id))
-    return live
-
-
 def take_down(run: Run, slug: str | None = None) -> None:
     """End all that carries the run's project, or of one of its NIMs, and wait until nothing of it runs.
 
@@ -98,8 +77,11 @@ def take_down(run: Run, slug: str | None = None) -> None:
     with hook.client() as nemo:
 
         def end() -> int:
-            left = cancel_jobs(nemo, hook.namespace, run.project, slug)
-            names = [ids.deployment(run.job_id, one) for one in slugs]
+            fields = {} if slug is None else {"nim": slug}
+            left = cancel_jobs(nemo, hook.namespace, run.project, fields)
+            names = [
+                name(run.job_id, one) for one in slugs for name in (ids.deployment, customized_deployment)
+            ]
             return left + sum(_undeploy_if_there(nemo, hook.namespace, name) for name in names)
 
         _until_none_is_left(run, end)
@@ -122,13 +104,5 @@ def _undeploy_if_there(nemo: NemoClient, namespace: str, name: str) -> int:
         nemo.send(deployments.get(namespace, name))
     except NotFound:
         return 0
-    _ignore_gone(nemo, deployments.delete(namespace, name))
+    told_to_end(nemo, deployments.delete(namespace, name))
     return 1
-
-
-def _ignore_gone(nemo: NemoClient, call: Call[Any]) -> None:
-    """Send a removal; what is gone or over already is what was wanted."""
-    try:
-        nemo.send(call)
-    except (NotFound, Conflict, Invalid) as error:
-        log.info("nothing to end: %s", error)

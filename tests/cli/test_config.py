@@ -20,7 +20,9 @@ def test_our_own_files_are_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert all(line.startswith("ok ") for line in lines)
-    assert {"laptop:", "starter:", "full:"} <= {line.split()[2] for line in lines if " profile " in line}
+    assert {"laptop:", "starter:", "full:", "embedding:"} <= {
+        line.split()[2] for line in lines if " profile " in line
+    }
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,17 @@ def test_a_bad_profile_is_named_with_what_to_do_and_the_others_are_still_read(
     assert bad.startswith("error  profile mine: ")
     assert all(words in bad for words in said), bad
     assert main(["check", "starter"]) == 0
+
+
+def test_a_workload_whose_profile_nobody_knows_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.yaml").write_text("client_id: acme\nworkload_id: desk\nprofile: huge\n")
+    monkeypatch.setenv("FLYWHEEL_WORKLOADS", str(tmp_path))
+    assert main(["check"]) == 1
+    [bad] = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("ok ")]
+    assert bad.startswith("error  workloads: acme / desk: `profile`: ")
+    assert "'huge'; known profiles are:" in bad
 
 
 def test_a_profile_is_shown_with_nothing_left_open(

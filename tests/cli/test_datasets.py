@@ -9,6 +9,7 @@ import pytest
 from include.cli.datasets import main
 from include.flywheel.datasets.report import DatasetReport
 from include.flywheel.logs.files import FileLogStore
+from include.local_stack.traffic.help_centre import help_centre
 
 
 @pytest.fixture
@@ -93,3 +94,16 @@ def test_the_store_of_the_workloads_connection(root, capsys, monkeypatch):
 def test_an_empty_workload_names_what_there_is(root, capsys):
     assert main(["preview", "--client", "acme", "--workload", "dsk", "--root", str(root)]) == 1
     assert "acme/desk (60)" in capsys.readouterr().err
+
+
+def test_the_card_and_rows_of_an_embedding_job(tmp_path, capsys):
+    records = help_centre(client_id="acme", workload_id="desk", seed=1, questions=90, start_ms=10**12)
+    FileLogStore(tmp_path).append(records)
+    options = ("--job-type", "embedding_job", "--split", "eval_size=20", "min_total_records=20")
+    assert preview(tmp_path, *options, "--examples", "1", "--config", "embedding") == 0
+    shown = capsys.readouterr().out
+    assert "kind           retrieval (an embedding job reads" in shown
+    assert "documents      20, 20 of them searched by the evaluation" in shown
+    for name in ("train", "val", "eval", "corpus", "queries"):
+        assert f"\n{name}.jsonl, 1 of " in shown
+    assert "\n  pos_doc          " in shown

@@ -124,7 +124,7 @@ def test_stats_of_files_and_of_elasticsearch_are_one_table(elastic, tmp_path, ca
         assert table[2].split()[:4] == ["2024-06-01", "acme", "desk", "101"]
         assert {"500", "950"} <= set(table[2].split())
     assert "damaged" in tables[0][3]
-    assert "models are not known" in tables[1][3]
+    assert "models and tool calls are not known" in tables[1][3]
 
 
 def test_close_says_what_it_closed_and_may_be_repeated(tmp_path, calls, capsys):

@@ -21,8 +21,8 @@ from airflow.sdk.exceptions import ParamValidationError
 from airflow.serialization.serialized_objects import DagSerialization
 from airflow.utils.file import might_contain_dag
 
-from include.flywheel.config.workload import load_workloads
-from include.pipeline.factory import flywheel_dags
+from include.flywheel.config.workload import Sensitivity, Workload, load_workloads
+from include.pipeline.factory import flywheel_dag, flywheel_dags
 
 ROOT = Path(__file__).resolve().parents[2]
 PROBE = Path(__file__).with_name("import_probe.py")
@@ -95,7 +95,7 @@ def probed(dag_file: Path, root: Path = ROOT) -> dict[str, Any]:
 
 def test_each_workload_has_its_dag_and_one_is_on_demand(dags: dict[str, DAG]) -> None:
     turns = {one.dag_id for one in load_workloads()} | {"flywheel_on_demand"}
-    assert set(dags) == turns | {"flywheel_upkeep"}
+    assert set(dags) == turns | {"flywheel_upkeep", "feedback_export"}
 
 
 def test_every_dag_keeps_the_policy(dags: dict[str, DAG]) -> None:
@@ -142,8 +142,25 @@ def test_owner_tags_and_documentation_are_the_workloads(dags: dict[str, DAG]) ->
         assert workload.description in (dag.doc_md or "")
 
 
+def test_what_a_workload_says_of_itself_is_on_its_page_and_in_its_tags() -> None:
+    said = Workload(
+        client_id="acme",
+        workload_id="desk",
+        user_intent="A parcel that arrives.",
+        reviewers=["ada", "bob"],
+        sensitivity=Sensitivity.CONFIDENTIAL,
+    )
+    dag = flywheel_dag(said)
+    assert "sensitivity:confidential" in dag.tags
+    for words in ("A parcel that arrives.", "Reviewers: ada, bob.", "Its records are **confidential**."):
+        assert words in (dag.doc_md or "")
+    bare = flywheel_dag(Workload(client_id="acme", workload_id="desk"))
+    assert not any(tag.startswith("sensitivity:") for tag in bare.tags)
+    assert "Reviewers" not in (bare.doc_md or "")
+
+
 def test_a_teardown_takes_every_nim_down_and_the_last_one_fails_the_run(dags: dict[str, DAG]) -> None:
-    for dag in (one for one in dags.values() if one.dag_id != "flywheel_upkeep"):
+    for dag in (one for one in dags.values() if one.dag_id not in {"flywheel_upkeep", "feedback_export"}):
         undeploy, close = dag.get_task("nim.undeploy"), dag.get_task("close_run")
         assert undeploy.is_teardown
         assert close.is_teardown
@@ -221,7 +238,6 @@ REFUSED = [
     ("client_id", None),
     ("workload_id", "w" * 201),
     ("job_type", "embedding"),
-    ("job_type", None),
     ("config_name", 3),
     ("data_split_config", "large"),
     ("data_split_config", {"eval_size": "ten"}),
@@ -232,12 +248,28 @@ REFUSED = [
     ("data_split_config", {"random_seed": -1}),
     ("data_split_config", {"parse_function_arguments": "yes"}),
     ("data_split_config", {"eval_sise": 10}),
+    ("icl", {"max_examples": 0}),
+    ("icl", {"example_selection": "best"}),
+    ("icl", {"similarity_config": {"relevance": 1}}),
+    ("training", {"epochs": 0}),
+    ("training", {"lora": {"adapter_dim": "32"}}),
+    ("training", {"lora": {"rank": 32}}),
+    ("training", {"lora": None}),
     ("nims", "meta/llama-3.2-1b-instruct"),
     ("nims", []),
     ("nims", [1]),
     ("nims", ["n"] * 101),
     ("min_quality", 1.5),
     ("min_quality", "0.9"),
+]
+FEEDBACK_REFUSED = [
+    ("days", 0),
+    ("days", "7"),
+    ("thumbs_up_weight", 0),
+    ("format", "csv"),
+    ("uncorrected_negatives", "maybe"),
+    ("deduplicate", "yes"),
+    ("alert_alpha", 0.5),
 ]
 UPKEEP_REFUSED = [("dry_run", "yes"), ("dry_run", None), ("grace_minutes", -1), ("grace_minutes", 1.5)]
 ACCEPTED = [
@@ -247,6 +279,10 @@ ACCEPTED = [
     ("data_split_config", {}),
     ("data_split_config", {"eval_size": 100, "val_ratio": 0, "random_seed": None, "limit": None}),
     ("data_split_config", {"min_total_records": 1, "parse_function_arguments": False}),
+    ("icl", {"max_examples": 2, "similarity_config": {"relevance_ratio": 0.5}}),
+    ("icl", None),
+    ("training", {"epochs": None, "learning_rate": 1e-5, "lora": {"adapter_dim": 8}}),
+    ("training", {}),
     ("nims", None),
     ("nims", ["meta/llama-3.2-1b-instruct"]),
     ("min_quality", 0.9),
@@ -264,6 +300,12 @@ def test_a_bad_conf_is_refused_by_its_param(on_demand: DAG, name: str, value: An
 def test_a_bad_param_of_the_clean_up_is_refused(dags: dict[str, DAG], name: str, value: Any) -> None:
     with pytest.raises(ParamValidationError):
         copy.copy(dags["flywheel_upkeep"].params.get_param(name)).resolve(value)
+
+
+@pytest.mark.parametrize(("name", "value"), FEEDBACK_REFUSED)
+def test_a_bad_param_of_the_export_is_refused(dags: dict[str, DAG], name: str, value: Any) -> None:
+    with pytest.raises(ParamValidationError):
+        copy.copy(dags["feedback_export"].params.get_param(name)).resolve(value)
 
 
 @pytest.mark.parametrize(("name", "value"), ACCEPTED)

@@ -171,10 +171,7 @@ def test_tasks_at_once_are_workers_times_concurrency() -> None:
 def test_connections_of_development_and_production_are_the_same(path: str) -> None:
     found = yaml.safe_load((ROOT / path).read_text())["airflow"]
     ids = {one["conn_id"] for one in found["connections"]}
-    # The feedback store has no local default yet.
-    assert ids | {"flywheel_feedback"} == {
-        *("flywheel_logs", "flywheel_runs", "flywheel_feedback", "nemo", "application")
-    }
+    assert ids == {"flywheel_logs", "flywheel_runs", "flywheel_feedback", "nemo", "application"}
     assert [one["variable_name"] for one in found["variables"]] == ["flywheel_staging_url"]
 
 

@@ -30,6 +30,7 @@ from include.local_stack import airflow_config, samples
 from include.local_stack.airflow_api import AirflowApi
 from include.local_stack.layout import Layout, Ports
 from include.local_stack.stack import Stack
+from include.local_stack.traffic.without_tools import WITHOUT_TOOLS
 
 from .world import World
 
@@ -39,6 +40,10 @@ EMPTY = "flywheel__acme-shop__never_logged"
 GARBLED = "flywheel__acme-shop__garbled_logs"
 CHAT = "flywheel__acme-shop__small_talk"
 ON_DEMAND = "flywheel_on_demand"
+# Answered without tools; a NIM judges the chats.
+ROUTING = "flywheel__acme-shop__ticket_routing"
+HELP = "flywheel__acme-shop__help_chat"
+JUDGE_NIM = "meta/llama-3.1-8b-instruct"
 # Workloads of the same traffic, for runs side by side.
 CROWD = [f"flywheel__crowd__workload_{number}" for number in range(8)]
 NIMS = ["meta/llama-3.2-1b-instruct", "meta/llama-3.1-8b-instruct"]
@@ -81,6 +86,10 @@ def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         described = {"client_id": "acme-shop", "workload_id": name, "logs_conn_id": conn_id}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(described))
+    for name in WITHOUT_TOOLS:
+        described = {"client_id": "acme-shop", "workload_id": name, "profile": "judged"}
+        described |= {"bar": {"production_model": "local/shop-agent-large"}}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(described))
     for dag_id in CROWD:
         workload = dag_id.rpartition("__")[2]
         described = {"client_id": "crowd", "workload_id": workload, "profile": "tight"}
@@ -90,10 +99,13 @@ def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def profiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A profile with two GPUs for all runs together."""
+    """A profile with two GPUs for all runs together, and one with a judge."""
     folder = tmp_path_factory.mktemp("profiles")
     tight = {"extends": "laptop", "description": "Two GPUs.", "gpus": {"total": 2}}
     (folder / "tight.yaml").write_text(yaml.safe_dump(tight))
+    judge = {"type": "local", "model": JUDGE_NIM}
+    judged = {"extends": "laptop-small", "description": "A NIM judges.", "judge": judge}
+    (folder / "judged.yaml").write_text(yaml.safe_dump(judged))
     return folder
 
 
@@ -190,6 +202,9 @@ def world(
         (day / "calls.jsonl").write_text(page)
         files = samples.write(layout.state / "samples", seed=7, chat_url=f"{stack.nemo_url}/nim")
         store = FileLogStore(layout.log_store)
+        files |= samples.write(
+            layout.state / "samples", seed=7, chat_url=f"{stack.nemo_url}/nim", workloads=WITHOUT_TOOLS
+        )
         for workload, path in files.items():
             load(read_lines(path), store, samples.CLIENT, workload).check()
         for dag_id in CROWD:
@@ -202,11 +217,11 @@ def world(
             AirflowApi(stack.airflow_url, "admin", password) as api,
             httpx.Client(base_url=stack.nemo_url, timeout=30) as nemo,
         ):
-            for dag_id in (SUPPORT, ORDERS, EMPTY, GARBLED, CHAT, ON_DEMAND, *CROWD):
+            for dag_id in (SUPPORT, ORDERS, EMPTY, GARBLED, CHAT, ROUTING, HELP, ON_DEMAND, *CROWD):
                 api.wait_for_dag(dag_id)
                 api.unpause(dag_id)
             database = client["flywheel"]
-            yield World(stack, api, RunRepository(database), LeaseRepository(database), nemo)
+            yield World(stack, api, RunRepository(database), LeaseRepository(database), database, nemo)
     # As root PostgreSQL lies elsewhere than the test's folder.
     shutil.rmtree(layout.postgres, ignore_errors=True)
 

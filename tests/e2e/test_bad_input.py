@@ -44,8 +44,8 @@ CASES = {
     ),
     "empty-log-store": Case(EMPTY, "build_datasets", ("never_logged",)),
     "no-json-lines": Case(GARBLED, "build_datasets", ("3 lines that are no JSON log record",)),
-    "chats-in-elasticsearch": Case(
-        CHAT, "build_datasets", ("the workload is chat", "0.0 % of 200", "only tool calling can be decided")
+    "too-few-chats-in-elasticsearch": Case(
+        CHAT, "build_datasets", ("eval_size 400", "200 usable records", "largest eval_size that would work")
     ),
     "too-few-records": Case(
         SUPPORT,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from pymongo.database import Database
 
 from include.flywheel.runs import ids
 from include.flywheel.runs.documents import RunDocument
@@ -32,6 +33,7 @@ class World:
     api: AirflowApi
     runs: RunRepository
     leases: LeaseRepository
+    database: Database[dict[str, Any]]
     nemo: httpx.Client
 
     def start(self, dag_id: str, run_id: str, **conf: Any) -> str:

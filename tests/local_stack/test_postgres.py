@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from include.local_stack import postgres
 from include.local_stack.errors import ServiceDied
@@ -80,3 +80,24 @@ def test_data_that_it_cannot_read_is_an_error_with_the_end_of_its_log(
     with pytest.raises(ServiceDied, match="PostgreSQL ended with exit code 1") as died:
         postgres.start(folder, free_port(), log=tmp_path / "log", env=os.environ)
     assert "incompatible" in str(died.value)
+
+
+def test_a_database_beside_airflows_has_a_role_of_its_own(
+    folder: Path, tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    service, uri = postgres.start(folder, free_port(), log=tmp_path / "log", env=os.environ)
+    try:
+        for password in ("first", "it's; \\ 'new'"):
+            postgres.add_database(uri, "feedback", "feedback", password)
+        mine = make_url(uri).set(username="feedback", password=password, database="feedback")
+        rows = ask(
+            mine.render_as_string(hide_password=False), "CREATE TABLE t (n int)", "SHOW synchronous_commit"
+        )
+        assert rows == "on"
+        elsewhere = mine.set(database="airflow").render_as_string(hide_password=False)
+        with pytest.raises(Exception, match="permission denied"):
+            ask(elsewhere, "CREATE TABLE t (n int)")
+        with pytest.raises(ServiceDied, match="could not make the database 'other'"):
+            postgres.add_database(mine.render_as_string(hide_password=False), "other", "other", "x")
+    finally:
+        service.stop()

@@ -16,10 +16,12 @@ from include.flywheel.config.workload import Workload, load_workloads
 from include.local_stack import application, settings
 from include.local_stack.errors import StackError
 from include.local_stack.layout import Layout, Ports
-from include.pipeline.staging import VARIABLE
 from include.stores.application import find_webhook
+from include.stores.feedback import CONN_ID as FEEDBACK_CONN_ID
+from include.stores.feedback import FeedbackPlace, find_place
 from include.stores.logs import open_logs
 from include.stores.runs import CONN_ID
+from include.stores.staging import VARIABLE
 
 PORTS = Ports(airflow=1, nemo=2, application=3, mongo=4, postgres=5)
 
@@ -46,7 +48,7 @@ def test_the_file_gets_this_stacks_ports_and_folders(layout: Layout) -> None:
 
 def test_the_defaults_of_the_stack_are_the_files(layout: Layout) -> None:
     text = settings.SETTINGS_FILE.read_text()
-    written = {str(port) for name, port in asdict(Ports()).items() if name not in {"airflow", "postgres"}}
+    written = {str(port) for name, port in asdict(Ports()).items() if name != "airflow"}
     assert all(port in text for port in written)
     assert read(layout, Ports())["flywheel_runs"]["conn_port"] == Ports().mongo
 
@@ -79,7 +81,7 @@ def test_the_files_connections_are_those_that_the_code_asks_for(layout: Layout) 
     asked |= {one.logs_conn_id for one in load_workloads()} | {
         one.application_conn_id for one in load_workloads()
     }
-    asked |= {CONN_ID, NemoHook.default_conn_name}
+    asked |= {CONN_ID, FEEDBACK_CONN_ID, NemoHook.default_conn_name}
     assert set(read(layout)) == asked
     assert [entry["variable_name"] for entry in settings.read(layout, PORTS)["variables"]] == [VARIABLE]
 
@@ -99,6 +101,7 @@ def test_the_stores_open_what_the_file_describes(layout: Layout, monkeypatch: py
     assert webhook is not None
     assert webhook.secret == read(layout)["application"]["conn_password"]
     assert NemoHook().namespace == "flywheel"
+    assert find_place() == FeedbackPlace("127.0.0.1", 5, "feedback", "feedback", "development-only-secret")
     assert Variable.get(VARIABLE) == f"file://{layout.staging}"
 
 

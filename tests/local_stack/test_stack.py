@@ -18,6 +18,9 @@ def test_a_second_start_in_the_same_folder_leaves_the_first_alone(tmp_path: Path
         with pytest.raises(StackRunning), Stack(layout, Ports.free()) as second:
             second.start_services()
         first.check()
+    migrated = layout.logs / "feedback_migrate.log"
+    assert "applied 0001_feedback" in migrated.read_text()
     with Stack(layout, Ports.free()) as third:
         third.start_services()
         third.check()
+    assert migrated.read_text().endswith("the schema is up to date\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -128,3 +130,22 @@ def fake_nemo(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNemo]:
     yield fake
     fake.server.shutdown()
     fake.server.server_close()
+
+
+def _fake_judge() -> Any:
+    """The class of tests/fakes, which is no package."""
+    path = Path(__file__).resolve().parents[1] / "fakes" / "judge.py"
+    spec = importlib.util.spec_from_file_location("tests_fakes_judge", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.FakeJudge
+
+
+@pytest.fixture
+def judge() -> Iterator[Any]:
+    """A judge behind HTTP that answers as a test says."""
+    fake = _fake_judge()()
+    yield fake
+    fake.close()

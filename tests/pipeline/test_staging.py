@@ -12,8 +12,8 @@ from airflow.sdk.io import store
 from moto.server import ThreadedMotoServer
 
 from include.flywheel.errors import ConfigError
-from include.pipeline import staging
 from include.pipeline.upkeep import survey
+from include.stores import staging
 
 JOB = "0123456789abcdef01234567"
 BUCKET = "flywheel-staging"

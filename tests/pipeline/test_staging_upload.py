@@ -20,7 +20,7 @@ from include.nemo.datastore import DataStore, create_namespace, get_namespace
 from include.nemo.urls import NemoUrls
 from include.nemo_local.app import create_app
 from include.nemo_local.settings import Settings
-from include.pipeline import staging
+from include.stores import staging
 
 JOB = "0123456789abcdef01234567"
 KEY = "testing"

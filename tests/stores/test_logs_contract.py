@@ -226,6 +226,7 @@ def test_describe_and_statistics_say_what_there_is(store: LogStore) -> None:
     assert first.latency_p50_ms == pytest.approx(50, abs=1)
     assert first.latency_p95_ms == pytest.approx(95, abs=1)
     assert (first.tokens_in, first.tokens_out) == (1010, 303)
+    assert (first.first_ms, first.last_ms, second.first_ms) == (T0, T0 + 100, T0 + DAY)
     assert (second.day, second.records, second.tokens_in) == ("2024-06-02", 1, None)
     assert store.statistics("acme", "other").days == [second]
 

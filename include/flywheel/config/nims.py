@@ -44,12 +44,15 @@ class Customization(StrictModel):
 
     target: str = Field(description="Customization target, `namespace/name@version`.")
     finetuning_type: Literal["lora", "all_weights"] = "lora"
-    num_gpus: int = Field(ge=1, description="GPUs that a training job holds.")
+    num_gpus: int = Field(ge=1, le=1024, description="GPUs that a training job holds.")
     max_seq_length: int = Field(
-        default=4096, ge=1, description="Longest training row, in tokens: ours to choose; as most templates."
+        default=4096,
+        ge=1,
+        le=100_000_000,
+        description="Longest training row, in tokens: ours to choose; as most templates.",
     )
-    micro_batch_size: int = Field(default=1, ge=1)
-    tensor_parallel_size: int = Field(default=1, ge=1)
+    micro_batch_size: int = Field(default=1, ge=1, le=1024)
+    tensor_parallel_size: int = Field(default=1, ge=1, le=1024)
     training_precision: str = "bf16-mixed"
 
 
@@ -58,6 +61,7 @@ class Nim(StrictModel):
 
     name: str = Field(description="Model name in API calls.")
     type: NimType = NimType.LLM
+    enabled: bool = Field(default=True, description="false: no new run uses it.")
     image_name: str | None = Field(default=None, min_length=1)
     image_tag: str | None = Field(default=None, min_length=1)
     parameters: float = Field(gt=0, description="Number of parameters.")
@@ -100,6 +104,13 @@ class Nim(StrictModel):
     def unknown_to_deploy(self) -> list[str]:
         """Fields without which it cannot be deployed, and which are not known."""
         return [field for field in _NEEDED_TO_DEPLOY if getattr(self, field) is None]
+
+    @property
+    def unknown_facts(self) -> list[str]:
+        """Every fact of its type that is not known, those to deploy first."""
+        of_type = "tool_calling" if self.type is NimType.LLM else "dimensions"
+        others = [name for name in ("context_tokens", of_type) if getattr(self, name) is None]
+        return [*self.unknown_to_deploy, *others]
 
 
 class Catalogue(StrictModel):
@@ -151,8 +162,8 @@ def _priced(nim: Nim, prices: dict[str, list[Price]]) -> Nim:
 def select(catalogue: dict[str, Nim], names: list[str], wanted: NimType = NimType.LLM) -> list[Nim]:
     """The NIMs called `names`, in that order.
 
-    Raises UnknownName that lists the known ones; ConfigError for a NIM of another type, or one of which a
-    fact that deploying needs is not known.
+    Raises UnknownName that lists the known ones; ConfigError for a NIM of another type, one that is disabled,
+    or one of which a fact that deploying needs is not known.
     """
     known = [name for name, nim in catalogue.items() if nim.type is wanted]
     for name in names:
@@ -166,6 +177,12 @@ def select(catalogue: dict[str, Nim], names: list[str], wanted: NimType = NimTyp
             raise ConfigError(
                 f"`nims` names {name!r}: its `type` is {nim.type.value!r}, but this job evaluates NIMs of "
                 f"type {wanted.value!r}; choose among: {', '.join(sorted(known))}"
+            )
+        if not nim.enabled:
+            raise ConfigError(
+                f"`nims` names {name!r}, which is disabled in the NIM catalogue; enable it "
+                f"(`python -m include.cli.nims set {name} enabled=true`, or PUT /api/nims/{name}), or leave "
+                "the NIM out"
             )
         if nim.unknown_to_deploy:
             raise ConfigError(

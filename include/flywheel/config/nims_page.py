@@ -15,6 +15,7 @@ from include.flywheel.config.nims import (
     NimType,
     read_catalogue,
 )
+from include.flywheel.config.overrides import CHANGEABLE, MAX_HISTORY
 from include.flywheel.config.prices import PRICES, load_prices
 from include.flywheel.config.profile import DIRECTORY, load_profile, profile_files
 
@@ -33,11 +34,27 @@ tokens, the shortest context of any LLM here.
 Environment variables put others in their place: `FLYWHEEL_NIMS` and `FLYWHEEL_PRICES` name files,
 `FLYWHEEL_PROFILES` a folder that is searched before ours.
 """
+_CHANGES = """\
+An administrator changes an entry for the runs to come; a run that has begun keeps what it began with, for it
+is stored with the run. What can be changed: {fields}. Changes stand in MongoDB (connection `flywheel_runs`,
+collection `nim_overrides`) with who made them, when, and the {history} versions before; they are checked like
+the file, and who has not seen the last version is refused.
+
+```bash
+python -m include.cli.nims list
+python -m include.cli.nims set meta/llama-3.1-8b-instruct gpus=2 customization.num_gpus=2
+python -m include.cli.nims reset meta/llama-3.1-8b-instruct
+```
+
+The same by REST: `GET /api/nims`, `GET` and `PUT /api/nims/NAME`, `DELETE /api/nims/NAME/override`. A NIM
+with `enabled: false` is refused where a conf names it, and left out of a profile; the run's events say so.
+"""
 _PROFILES = """\
 A profile is a file in `profiles/`. `extends: NAME` takes over what another says: mappings are merged at every
 depth, lists and values are replaced.
 
-A stand-in for `full` needs as many GPUs: `python -m include.nemo_local --gpus 16`.
+`scripts/demo --profile full` starts the stand-in with as many GPUs as the profile has, and asks after its
+jobs as often as `laptop` does.
 """
 _LORA = """\
 Where a profile leaves `training.epochs`, `training.learning_rate` or `training.lora.adapter_dim` out, the
@@ -60,6 +77,8 @@ def page() -> str:
         _facts(catalogue, NimType.EMBEDDING),
         "## Notes\n",
         "".join(f"- `{nim.name}`: {nim.note}\n" for nim in catalogue.nims if nim.note),
+        "## Changing an entry\n",
+        _CHANGES.format(fields=", ".join(f"`{name}`" for name in CHANGEABLE), history=MAX_HISTORY),
         "## Profiles\n",
         _PROFILES,
         _profiles(),

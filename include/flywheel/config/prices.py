@@ -17,8 +17,8 @@ PRICES_VARIABLE = "FLYWHEEL_PRICES"
 
 class _Offer(StrictModel):
     seller: str = Field(min_length=1)
-    input_usd: float = Field(ge=0)
-    output_usd: float = Field(ge=0)
+    input_usd: float = Field(ge=0, allow_inf_nan=False)
+    output_usd: float = Field(ge=0, allow_inf_nan=False)
 
 
 class Price(_Offer):

@@ -10,7 +10,9 @@ from pydantic import Field, model_validator
 
 from include.flywheel.config.base import StrictModel, validate
 from include.flywheel.config.inheritance import read_inherited
+from include.flywheel.config.judge import JudgeConfig
 from include.flywheel.config.lora_defaults import lora_defaults
+from include.flywheel.datasets.embedding.config import TripletConfig
 from include.flywheel.datasets.icl.config import IclConfig
 from include.flywheel.datasets.split import SplitConfig
 from include.flywheel.errors import UnknownName
@@ -86,7 +88,9 @@ class Profile(StrictModel):
     nims: list[str] = Field(min_length=1, max_length=100)
     split: SplitConfig = SplitConfig()
     icl: IclConfig = IclConfig()
+    triplets: TripletConfig = TripletConfig()
     training: Training = Training()
+    judge: JudgeConfig | None = Field(default=None, description="Grades the answers; null: nobody does.")
     gate: Gate = Gate()
     gpus: Gpus = Gpus()
     waiting: Waiting = Waiting()

@@ -6,13 +6,18 @@ Two passes: the first validates into a spool and keeps keys only, the second wri
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from include.flywheel.datasets.digests import dataset_digest
+from include.flywheel.datasets.feedback.apply import apply_feedback
+from include.flywheel.datasets.feedback.judgements import Judgements
+from include.flywheel.datasets.feedback.match import Matcher
+from include.flywheel.datasets.feedback.use import FeedbackUse
 from include.flywheel.datasets.gather import Gathered, gather
+from include.flywheel.datasets.icl.likeness import Likeness, local
 from include.flywheel.datasets.kinds import Kind
 from include.flywheel.datasets.measure import overlap, set_report
 from include.flywheel.datasets.report import DatasetReport
@@ -32,7 +37,9 @@ def build_datasets(
     spool_dir: Path,
     *,
     only: Kind | None = None,
+    feedback: Feedback | None = None,
     progress: Callable[[int], None] | None = None,
+    likeness: Likeness | None = None,
 ) -> DatasetReport:
     """Write train.jsonl, val.jsonl, eval.jsonl and the ICL files through `output`; says what is in them.
 
@@ -41,7 +48,10 @@ def build_datasets(
     an example, no ICL file of that context length is written and the report says why.
 
     :param only: refuse a workload of another kind.
+    :param feedback: users' judgements, and what they may change in the training split.
     :param progress: told the number of records read so far, now and then.
+    :param likeness: by what examples are called like an item; by words in common where it is not given or
+        does not answer.
     :raises NoRecords: the store holds nothing for the query.
     :raises DataError: the workload is of another kind than `only`.
     :raises NotEnoughRecords: fewer usable records than the split needs.
@@ -49,6 +59,7 @@ def build_datasets(
     """
     limits = [limit for limit in (query.limit, spec.split.limit) if limit is not None]
     reading = store.read(replace(query, limit=min(limits, default=None)))
+    matcher = None if feedback is None else Matcher(feedback.judgements)
     with Spool(spool_dir) as spool:
         gathered = gather(
             reading,
@@ -56,20 +67,32 @@ def build_datasets(
             parse_arguments=spec.split.parse_function_arguments,
             kind=spec.kind,
             stratify_by=spec.stratify_by,
+            matcher=matcher,
             progress=progress,
         )
         if not gathered.in_store:
-            raise NoRecords(_nothing_found(store, query))
+            raise NoRecords(nothing_found(store, query))
         _refuse_other_kinds(gathered, only)
         try:
             parts = split(gathered.requests, spec.split, spec.effective_seed, spec.strategy)
         except NotEnoughRecords as error:
             raise NotEnoughRecords(f"{error}. Found: {gathered.summary()}") from None
-        report = _written(Writer(gathered, parts, spool, spec, output))
+        writer = Writer(gathered, parts, spool, spec, output, likeness=likeness or local())
+        if feedback is not None and matcher is not None:
+            writer = apply_feedback(writer, matcher, feedback.use)
+        report = _written(writer)
     report.ledger.check()
     if not report.overlap.none:
         raise DataError(f"the sets are not apart, nothing can be judged by them: {report.overlap!r}")
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """Users' judgements of a workload's answers, and what they may change."""
+
+    judgements: Judgements
+    use: FeedbackUse
 
 
 def _refuse_other_kinds(gathered: Gathered, only: Kind | None) -> None:
@@ -82,7 +105,8 @@ def _refuse_other_kinds(gathered: Gathered, only: Kind | None) -> None:
         )
 
 
-def _nothing_found(store: LogStore, query: LogQuery) -> str:
+def nothing_found(store: LogStore, query: LogQuery) -> str:
+    """That the store holds nothing of the query, what it holds instead, and what to do."""
     summary = store.describe()
     held = ", ".join(
         f"{found.client_id}/{found.workload_id} ({found.records})" for found in summary.workloads[:10]
@@ -109,6 +133,7 @@ def _written(writer: Writer) -> DatasetReport:
     rows = {name: writer.rows(part) for name, part in _SETS.items()}
     counts = {name: len(of_set) for name, of_set in rows.items()}
     counts["held_out_with_conversation"] = int(np.count_nonzero(writer.parts == Part.HELD_OUT))
+    counts["disliked"] = int(np.count_nonzero(writer.parts == Part.DISLIKED))
     return DatasetReport(
         kind=gathered.kind.kind.value,
         kind_because=gathered.kind.because,
@@ -125,6 +150,7 @@ def _written(writer: Writer) -> DatasetReport:
         overlap=overlap(requests, rows),
         repeated=requests.repeated,
         icl=icl,
+        feedback=writer.feedback,
         first_timestamp_ms=int(requests.times_ms.min()),
         last_timestamp_ms=int(requests.times_ms.max()),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from include.flywheel.datasets.feedback.report import feedback_lines
 from include.flywheel.datasets.kinds import Kind
 from include.flywheel.datasets.ledger import ledger_lines
 from include.flywheel.datasets.report import DatasetReport, SetReport
@@ -26,6 +27,8 @@ def card_lines(report: DatasetReport) -> list[str]:
         "",
         *_labels(report),
         *_icl(report),
+        *_retrieval(report),
+        *([*feedback_lines(report.feedback), ""] if report.feedback else []),
         *_files(report),
         f"digest {report.digest}",
     ]
@@ -36,7 +39,11 @@ def _grouping(report: DatasetReport) -> str:
     parts = [f"{found.by_session:,} by session_id"] if found.by_session else []
     if found.by_messages:
         parts.append(f"{found.by_messages:,} because one request's messages begin another's")
-    if found.single:
+    if found.by_likeness:
+        parts.append(f"{found.by_likeness:,} of near-identical queries")
+    if found.single and report.retrieval:
+        parts.append(f"{found.single:,} queries that are like no other")
+    elif found.single:
         parts.append(f"{found.single:,} records without session_id that stand alone")
     return f"{found.conversations:,}: {'; '.join(parts)}. The largest has {found.largest:,} records"
 
@@ -80,8 +87,11 @@ def _labels(report: DatasetReport) -> list[str]:
 
 
 def _icl(report: DatasetReport) -> list[str]:
-    """One line for each context length, and one for what the examples of it lack."""
+    """How examples were chosen, a line for each context length, and one for what the examples of it lack."""
     lines = []
+    if report.icl.likeness:
+        note = f" ({report.icl.likeness_note})" if report.icl.likeness_note else ""
+        lines.append(f"examples alike by {report.icl.likeness}{note}")
     for icl in report.icl.written:
         lines.append(
             f"examples for {icl.context_tokens:,} tokens: {icl.example_selection.replace('_', ' ')}, "
@@ -100,6 +110,20 @@ def _icl(report: DatasetReport) -> list[str]:
         f"no examples for {tokens} tokens: {reason}" for tokens, reason in report.icl.impossible.items()
     ]
     return [*lines, ""] if lines else []
+
+
+def _retrieval(report: DatasetReport) -> list[str]:
+    found = report.retrieval
+    if found is None:
+        return []
+    lines = [
+        f"documents      {found.documents:,}, {found.corpus:,} of them searched by the evaluation; "
+        f"{found.judged:,} used by the holdout's queries"
+    ]
+    lines += [f"negatives      {count:,} {source}" for source, count in found.negatives.items() if count]
+    if found.without_negatives:
+        lines.append(f"negatives      {found.without_negatives:,} training rows have none")
+    return [*lines, ""]
 
 
 def _files(report: DatasetReport) -> list[str]:

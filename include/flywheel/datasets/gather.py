@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from include.flywheel.datasets.columns import Columns
 from include.flywheel.datasets.conversations import Prefixes
 from include.flywheel.datasets.deduplicate import Requests, deduplicate
+from include.flywheel.datasets.feedback.match import Matcher
 from include.flywheel.datasets.kinds import Kind, KindFound
 from include.flywheel.datasets.ledger import RunLedger
 from include.flywheel.datasets.reasons import Reason
@@ -63,19 +64,21 @@ def gather(
     parse_arguments: bool = True,
     kind: Kind | None = None,
     stratify_by: str | None = None,
+    matcher: Matcher | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Gathered:
     """Read everything once. Memory grows with the number of records, not with their length.
 
     :param kind: None: found by the shares of the records.
     :param stratify_by: `tool`, `label`, `intent` or a top-level field; None: what suits the kind.
+    :param matcher: told every line, to find the judged ones.
     :param progress: told the number of records read so far, now and then.
     """
     field = None if stratify_by in ("tool", "label") else _field(stratify_by)
     rejected = Tallies()
     with closing(Prefixes(spool.folder)) as prefixes:
         columns = Columns(prefixes)
-        read = _Pass(reading, spool, columns, rejected).run(
+        read = _Pass(reading, spool, columns, rejected, matcher).run(
             Validator(parse_arguments=parse_arguments, stratum_field=field), progress
         )
         found = columns.found_kind() if kind is None else KindFound(kind, "set by the workload")
@@ -91,6 +94,7 @@ class _Pass:
     spool: Spool
     columns: Columns
     rejected: Tallies
+    matcher: Matcher | None
 
     def run(self, validate: Validator, progress: Callable[[int], None] | None) -> int:
         """Lines read; what is valid is in the spool and the columns, the rest is counted."""
@@ -100,8 +104,13 @@ class _Pass:
             sample = validate(line)
             if isinstance(sample, Reason):
                 self.rejected.add(sample.value, self.reading.where())
+                if self.matcher is not None:
+                    self.matcher.invalid(line)
             else:
-                self.columns.add(sample, self.spool.add(sample.head, sample.middle, sample.tail, sample.side))
+                place = self.spool.add(sample.head, sample.middle, sample.tail, sample.side)
+                self.columns.add(sample, place)
+                if self.matcher is not None:
+                    self.matcher.valid(line, sample, place)
                 if sample.form not in self.columns.first_seen:
                     self.columns.first_seen[sample.form] = self.reading.where()
             if progress is not None and read % PROGRESS_RECORDS == 0:

@@ -23,6 +23,9 @@ RECORDS_A_LABEL = 10
 MAX_LABELS = 500
 """… and there are no more labels than this."""
 
+RETRIEVAL = "retrieval"
+"""What the data set of an embedding job is; it is no `kind` of a workload, for the job says it."""
+
 
 class Kind(StrEnum):
     """The kind of a workload."""

@@ -12,7 +12,7 @@ from include.flywheel.logs.tally import Tally
 
 
 class RunLedger(BaseModel):
-    """in store = older than the limit + read; read = invalid + duplicates + sets + held out."""
+    """in store = older than the limit + read; read = invalid + duplicates + passages + sets + held out."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -21,11 +21,20 @@ class RunLedger(BaseModel):
     records_read: int = Field(ge=0)
     invalid: dict[str, Tally] = Field(default_factory=dict, description="Rejected records by reason.")
     duplicates: int = Field(default=0, ge=0, description="Older records whose request occurs again.")
+    passages: int = Field(
+        default=0, ge=0, description="Of retrieval traffic, records that hold documents and no query."
+    )
     train: int = Field(default=0, ge=0)
     val: int = Field(default=0, ge=0)
     eval: int = Field(default=0, ge=0)
     held_out_with_conversation: int = Field(
         default=0, ge=0, description="Other steps of a conversation in the holdout: never train."
+    )
+    disliked: int = Field(
+        default=0,
+        ge=0,
+        description="Left the training split: users disliked the answer.",
+        exclude_if=lambda count: not count,
     )
 
     @property
@@ -36,7 +45,7 @@ class RunLedger(BaseModel):
     @property
     def usable(self) -> int:
         """Valid records, each request once."""
-        return self.train + self.val + self.eval + self.held_out_with_conversation
+        return self.train + self.val + self.eval + self.held_out_with_conversation + self.disliked
 
     def check(self) -> None:
         """Raise DataError unless both sums add up."""
@@ -45,11 +54,11 @@ class RunLedger(BaseModel):
                 f"the ledger does not add up: {self.in_store} records in the store, but "
                 f"{self.older_than_limit} older than the limit + {self.records_read} read"
             )
-        explained = self.invalid_count + self.duplicates + self.usable
+        explained = self.invalid_count + self.duplicates + self.passages + self.usable
         if self.records_read != explained:
             raise DataError(
                 f"the ledger does not add up: {self.records_read} records read, but "
-                f"{self.invalid_count} invalid + {self.duplicates} duplicates + "
+                f"{self.invalid_count} invalid + {self.duplicates} duplicates + {self.passages} passages + "
                 f"{self.usable} in sets or held out = {explained}"
             )
 
@@ -91,10 +100,12 @@ def _run_rows(ledger: RunLedger) -> list[tuple[str, int, str]]:
         ("    invalid", ledger.invalid_count, ""),
         *_reason_rows(ledger.invalid, indent="      "),
         ("    duplicates", ledger.duplicates, "older records of a request that occurs again"),
+        *([("    passages", ledger.passages, "documents without a query")] if ledger.passages else []),
         ("    train", ledger.train, ""),
         ("    val", ledger.val, ""),
         ("    eval", ledger.eval, ""),
         ("    held out", ledger.held_out_with_conversation, "other steps of conversations in eval"),
+        *([("    disliked", ledger.disliked, "left train: a thumbs-down")] if ledger.disliked else []),
     ]
 
 

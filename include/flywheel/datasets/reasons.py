@@ -32,6 +32,14 @@ class Reason(StrEnum):
     OFFERS_NO_TOOLS = "offers no tools (the workload is tool calling)"
     CALLS_A_TOOL = "calls a tool (the workload answers in text)"
     NO_LABEL = "answer is no label (the workload is classification)"
+    # Of retrieval traffic, which embedding jobs read:
+    CHAT = "chat request (`messages` instead of input)"
+    NO_INPUT = "request without input"
+    BAD_INPUT = "input malformed"
+    SEVERAL_QUERIES = "several queries in one request"
+    NO_DOCUMENTS = "query without its retrieved documents"
+    BAD_DOCUMENT = "retrieved document malformed"
+    NONE_USED = "no retrieved document was used"
 
 
 class Invalid(Exception):

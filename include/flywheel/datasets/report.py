@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.flywheel.datasets.feedback.report import FeedbackReport
 from include.flywheel.datasets.icl.report import IclReport
 from include.flywheel.datasets.ledger import RunLedger
 
@@ -49,6 +50,9 @@ class ConversationsReport(_Document):
         ge=0,
         description="Without it: of several steps, one request's messages being the beginning of another's.",
     )
+    by_likeness: int = Field(
+        default=0, ge=0, description="Of embedding jobs: groups of near-identical queries."
+    )
     single: int = Field(ge=0, description="Without it: of one step.")
     largest: int = Field(ge=0, description="Records of the largest.")
 
@@ -83,9 +87,26 @@ class IclReports(_Document):
     """The ICL files, one for each context length; and why there is none for some."""
 
     written: list[IclReport] = Field(default_factory=list)
+    likeness: str | None = Field(
+        default=None, description="By what examples were called like an item; null: likeness chose none."
+    )
+    likeness_note: str | None = Field(
+        default=None, description="Why it is not the embedding model that was configured."
+    )
     impossible: dict[str, str] = Field(
         default_factory=dict, description="Context length, tokens: why no item can carry an example."
     )
+
+
+class RetrievalReport(_Document):
+    """What the triplets of an embedding job are made of."""
+
+    documents: int = Field(ge=0, description="Different documents in the log.")
+    corpus: int = Field(ge=0, description="Of these, the ones that the evaluation searches.")
+    judged: int = Field(ge=0, description="Documents that the holdout's queries used, counted by query.")
+    negatives: dict[str, int] = Field(description="Negatives of the training rows, by where they come from.")
+    without_negatives: int = Field(ge=0, description="Training rows for which none was found.")
+    groups: int = Field(ge=0, description="Groups of near-identical queries, of one query or more.")
 
 
 class DatasetReport(_Document):
@@ -106,6 +127,10 @@ class DatasetReport(_Document):
     overlap: Overlap
     repeated: RepeatedRequests
     icl: IclReports
+    retrieval: RetrievalReport | None = Field(default=None, description="Of embedding jobs alone.")
+    feedback: FeedbackReport | None = Field(
+        default=None, description="Where feedback was read.", exclude_if=lambda found: found is None
+    )
     first_timestamp_ms: int = Field(description="Oldest usable record, Unix milliseconds.")
     last_timestamp_ms: int = Field(description="Newest usable record, Unix milliseconds.")
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from include.flywheel.datasets.embedding.config import TripletConfig
 from include.flywheel.datasets.icl.config import IclConfig
 from include.flywheel.datasets.kinds import Kind
 from include.flywheel.datasets.split import SplitConfig, Strategy
 
 TRAIN_FILE, VAL_FILE, EVAL_FILE = "train.jsonl", "val.jsonl", "eval.jsonl"
+CORPUS_FILE, QUERIES_FILE, QRELS_FILE = "corpus.jsonl", "queries.jsonl", "qrels.tsv"
+"""The holdout of an embedding job, in the parts that BEIR has."""
 
 
 class DatasetSpec(BaseModel):
@@ -30,6 +33,7 @@ class DatasetSpec(BaseModel):
         description="Context lengths of the models, tokens; each gets an ICL file of its own. "
         "Empty: `icl.max_context_length` alone.",
     )
+    triplets: TripletConfig = Field(default=TripletConfig(), description="For embedding jobs.")
     seed: int = Field(default=0, description="The run's seed; `split.random_seed` overrides it.")
 
     @property

@@ -57,6 +57,8 @@ class Part(IntEnum):
     VAL = 1
     EVAL = 2
     HELD_OUT = 3
+    DISLIKED = 4
+    """Would have trained, and users disliked its answer. No split gives it; feedback does, later."""
 
 
 def split(

@@ -6,7 +6,7 @@ import hashlib
 import heapq
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import starmap
 from typing import BinaryIO
 
@@ -15,10 +15,12 @@ import orjson
 from pydantic import ValidationError
 
 from include.flywheel.datasets.digests import HashingWriter
+from include.flywheel.datasets.feedback.report import FeedbackReport
 from include.flywheel.datasets.formats import Row, eval_row, icl_row
 from include.flywheel.datasets.gather import Gathered
 from include.flywheel.datasets.icl.chooser import ExampleChooser
 from include.flywheel.datasets.icl.config import IclConfig
+from include.flywheel.datasets.icl.likeness import Likeness, LikenessUnavailable, local
 from include.flywheel.datasets.icl.pool import POOL_SIZE, ExamplePool
 from include.flywheel.datasets.icl.report import IclImpossible
 from include.flywheel.datasets.kinds import Kind, label_of
@@ -44,6 +46,10 @@ class Writer:
     spool: Spool
     spec: DatasetSpec
     output: Output
+    copies: Rows | None = None
+    """How often each training row is written; None: once."""
+    feedback: FeedbackReport | None = None
+    likeness: Likeness = field(default_factory=local)
 
     def rows(self, part: Part) -> Rows:
         """The rows of a part, in the order of their digests."""
@@ -51,7 +57,10 @@ class Writer:
 
     def write_training(self, name: str, part: Part) -> FileReport:
         """The training rows of a part."""
-        return self._write(name, map(self.spool.row, self._places(self.rows(part))))
+        rows = self.rows(part)
+        if self.copies is not None:
+            rows = np.repeat(rows, self.copies[rows])
+        return self._write(name, map(self.spool.row, self._places(rows)))
 
     def write_eval(self) -> FileReport:
         """The holdout as it is asked without examples."""
@@ -63,7 +72,9 @@ class Writer:
         reports = IclReports()
         if self.spec.icl is None:
             return files, reports
-        pool = ExamplePool(self._candidates(), self._read)
+        pool, likeness = self._pool()
+        if self.spec.icl.relevant_places:
+            reports.likeness, reports.likeness_note = likeness.name, likeness.note
         contexts = self.spec.icl_contexts or (self.spec.icl.max_context_length,)
         for context in sorted({self.spec.context_tokens(tokens) for tokens in contexts}):
             try:
@@ -79,6 +90,22 @@ class Writer:
             )
             files.append(self._write(icl_file(context), lines))
         return files, reports
+
+    def _pool(self) -> tuple[ExamplePool, Likeness]:
+        """The pool, and what likeness it goes by: all that is asked of a model is asked here.
+
+        One that fails in the middle would else have chosen some examples and not others.
+        """
+        candidates, likeness = self._candidates(), self.likeness
+        pool = ExamplePool(candidates, self._read, likeness.make)
+        if self.spec.icl is None or not self.spec.icl.relevant_places:
+            return pool, likeness
+        try:
+            pool.expect(self._eval_row(row)["request"]["messages"] for row in self._holdout())
+        except LikenessUnavailable as error:
+            likeness = local(str(error))
+            pool = ExamplePool(candidates, self._read, likeness.make)
+        return pool, likeness
 
     def _holdout(self) -> list[int]:
         rows: list[int] = self.rows(Part.EVAL).tolist()

@@ -89,14 +89,14 @@ def choose_bar(inputs: DecisionInputs, measure: Measure) -> Bar:
     """The bar of a run: the reference where it was answered, else the threshold, else none."""
     reference, note = inputs.reference, inputs.reference_missing_reason
     if reference is not None and not mostly_unanswered(reference):
-        answered = _answered(reference)
+        answered = _answered(reference, measure.score)
         values = reference.values(measure.score)
         return Bar(
             kind=BarKind.REFERENCE,
             model=reference.model,
             score=measure.mean(_pick(values, answered), _pick(reference.conversation_ids, answered)),
             items=len(answered),
-            items_left_out=reference.errors,
+            items_left_out=reference.items - len(answered),
         )
     if reference is not None:
         note = unanswered(reference)
@@ -108,19 +108,26 @@ def choose_bar(inputs: DecisionInputs, measure: Measure) -> Bar:
 def compare(candidate: StageScores, bar: Bar, reference: StageScores | None, measure: Measure) -> Compared:
     """How far a candidate is from the bar, on the items that the reference answered.
 
-    Items that the candidate did not answer count against it. `candidate` and `reference` have the same
-    items (`check_items`).
+    Items that the candidate did not answer count against it; items that could not be scored, of either, are
+    left out. `candidate` and `reference` have the same items (`check_items`).
     """
     values = candidate.values(measure.score)
     if bar.kind is BarKind.REFERENCE and reference is not None:
-        answered = _answered(reference)
+        answered = sorted(set(_answered(reference, measure.score)) & set(candidate.scored(measure.score)))
         conversations = _pick(candidate.conversation_ids, answered)
         paired = _pick(reference.values(measure.score), answered)
         difference = measure.difference(_pick(values, answered), paired, conversations)
         return Compared(difference, len(answered), len(set(conversations)))
-    own = measure.mean(values, candidate.conversation_ids)
+    own = own_score(candidate, measure)
     distance = None if bar.threshold is None else _minus(own, bar.threshold)
-    return Compared(distance, candidate.items, candidate.conversations)
+    scored = candidate.scored(measure.score)
+    return Compared(distance, len(scored), len(set(_pick(candidate.conversation_ids, scored))))
+
+
+def own_score(stage: StageScores, measure: Measure) -> Estimate:
+    """The mean of what could be scored of a stage, with its interval."""
+    scored = stage.scored(measure.score)
+    return measure.mean(_pick(stage.values(measure.score), scored), _pick(stage.conversation_ids, scored))
 
 
 def mostly_unanswered(stage: StageScores) -> bool:
@@ -136,9 +143,9 @@ def unanswered(stage: StageScores) -> str:
     )
 
 
-def _answered(stage: StageScores) -> list[int]:
+def _answered(stage: StageScores, score: str) -> list[int]:
     errors = set(stage.error_item_ids)
-    return [index for index, item_id in enumerate(stage.item_ids) if item_id not in errors]
+    return [index for index in stage.scored(score) if stage.item_ids[index] not in errors]
 
 
 def _pick(values: Sequence[T], indices: Sequence[int]) -> list[T]:

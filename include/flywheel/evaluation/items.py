@@ -14,10 +14,12 @@ from pydantic import ValidationError
 
 from include.flywheel.errors import DecisionError
 from include.flywheel.evaluation import json_rows
+from include.flywheel.evaluation.classes import class_scores, f1_macro
+from include.flywheel.evaluation.measures import F1_MACRO, TOOL_CALLING, KindMeasure
 from include.flywheel.evaluation.scores import StageScores, duplicates, shown
-from include.flywheel.evaluation.specs import METRIC, SHOWN_SCORE_NAMES, Stage
+from include.flywheel.evaluation.specs import Stage
 
-__all__ = ["AGGREGATE_TOLERANCE", "MEMBER", "StageScores", "read_results"]
+__all__ = ["AGGREGATE_TOLERANCE", "MEMBER", "StageScores", "read_results", "result_rows"]
 
 MEMBER = "results.json"
 AGGREGATE_TOLERANCE = 0.0005
@@ -31,7 +33,11 @@ class _Item:
     item_id: str
     conversation_id: str
     scores: tuple[float, ...] | None
-    """In the order of SHOWN_SCORE_NAMES; None where the model gave no answer."""
+    """In the order of the measure's names; None where the model gave no answer."""
+    label: str | None = None
+    """The true label, where the measure counts classes."""
+    answer: str = ""
+    """What was answered for it, without space around it."""
 
 
 def read_results(
@@ -42,21 +48,25 @@ def read_results(
     stage: Stage,
     aggregate: Mapping[str, float] | None = None,
     expected_items: int | None = None,
+    measure: KindMeasure = TOOL_CALLING,
 ) -> StageScores:
     """Read the per-item scores of one evaluation job from its downloaded zip archive.
 
     `aggregate` holds the evaluator's own means by shown score name (`specs.aggregate_scores`); where one
     differs from the mean of the items, the result's `disagreement` says so. `expected_items` is the
     number of rows in the evaluation file. An item without scores counts as an error and scores 0.
+    `measure` says which metric is read, and whether labels are counted.
     Raises DecisionError for an archive that cannot be read, for missing or repeated item ids, for scores
     outside 0..1 and for another number of rows than expected.
     """
     source = f"the results of {model} at {stage}"
-    items = sorted(_read_items(archive, source), key=lambda item: item.item_id)
+    rows = enumerate(result_rows(archive, source))
+    items = sorted((_item(number, row, measure, source) for number, row in rows), key=lambda i: i.item_id)
     _check_ids(items, expected_items, source)
-    columns = zip(*(item.scores or (0.0,) * len(SHOWN_SCORE_NAMES) for item in items), strict=True)
-    scores = {name: list(column) for name, column in zip(SHOWN_SCORE_NAMES.values(), columns, strict=True)}
+    columns = zip(*(item.scores or (0.0,) * len(measure.shown) for item in items), strict=True)
+    scores = {name: list(column) for name, column in zip(measure.shown.values(), columns, strict=True)}
     errors = [item.item_id for item in items if item.scores is None]
+    classes = class_scores(*_labels(items)) if measure.classes else []
     try:
         return StageScores(
             nim=nim,
@@ -67,12 +77,18 @@ def read_results(
             conversation_ids=[item.conversation_id for item in items],
             error_item_ids=errors,
             disagreement=_disagreement(scores, len(items) - len(errors), aggregate or {}),
+            overall={F1_MACRO: f1_macro(classes)} if classes else {},
+            classes=classes,
         )
     except ValidationError as error:
         raise DecisionError(f"{source}: {error.errors()[0]['msg']}") from error
 
 
-def _read_items(archive: str | Path | IO[bytes], source: str) -> list[_Item]:
+def result_rows(archive: str | Path | IO[bytes], source: str) -> Iterator[Any]:
+    """The rows of the archive's results, one at a time: `item`, `output_text`, `response`, a column a metric.
+
+    `source` says in errors whose they are. Raises DecisionError for an archive that cannot be read.
+    """
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [name for name in opened.namelist() if PurePosixPath(name).name == MEMBER]
@@ -82,7 +98,7 @@ def _read_items(archive: str | Path | IO[bytes], source: str) -> list[_Item]:
                     f"[{shown(sorted(opened.namelist()))}]; one is expected, look at the evaluation job's log"
                 )
             with opened.open(members[0]) as stream:
-                return list(_items(stream, source))
+                yield from json_rows.rows(stream)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise DecisionError(
             f"{source}: the archive is not a whole zip file ({error}); download it again"
@@ -93,19 +109,25 @@ def _read_items(archive: str | Path | IO[bytes], source: str) -> list[_Item]:
         raise DecisionError(f"{source}: {MEMBER} is not a JSON array of rows: {error}") from error
 
 
-def _items(stream: IO[bytes], source: str) -> Iterator[_Item]:
-    for number, row in enumerate(json_rows.rows(stream)):
-        if not isinstance(row, dict):
-            raise DecisionError(
-                f"{source}: row {number} of {MEMBER} is a {type(row).__name__}, not an object"
-            )
-        item = row.get("item")
-        where = f"{source}: row {row.get('id', number)!r} of {MEMBER}"
-        yield _Item(
-            item_id=_text(item, "item_id", where),
-            conversation_id=_text(item, "conversation_id", where),
-            scores=_scores(row, where),
-        )
+def _item(number: int, row: Any, measure: KindMeasure, source: str) -> _Item:
+    if not isinstance(row, dict):
+        raise DecisionError(f"{source}: row {number} of {MEMBER} is a {type(row).__name__}, not an object")
+    item = row.get("item")
+    where = f"{source}: row {row.get('id', number)!r} of {MEMBER}"
+    return _Item(
+        item_id=_text(item, "item_id", where),
+        conversation_id=_text(item, "conversation_id", where),
+        scores=_scores(row, measure, where),
+        label=_text(item, "label", where) if measure.classes else None,
+        answer=str(row.get("output_text") or "").strip() if measure.classes else "",
+    )
+
+
+def _labels(items: list[_Item]) -> tuple[list[str], list[str]]:
+    """True and answered labels. An item without an answer is answered with no label."""
+    return [item.label or "" for item in items], [
+        item.answer if item.scores is not None else "" for item in items
+    ]
 
 
 def _text(item: Any, key: str, where: str) -> str:
@@ -118,18 +140,19 @@ def _text(item: Any, key: str, where: str) -> str:
     return value
 
 
-def _scores(row: dict[str, Any], where: str) -> tuple[float, ...] | None:
-    """Scores in the order of SHOWN_SCORE_NAMES; None when the row has none of them."""
-    metric = row.get(METRIC)
-    values = [metric.get(name) if isinstance(metric, dict) else None for name in SHOWN_SCORE_NAMES]
+def _scores(row: dict[str, Any], measure: KindMeasure, where: str) -> tuple[float, ...] | None:
+    """Scores in the order of the measure's names; None when the row has none of them."""
+    metric = row.get(measure.metric)
+    values = [metric.get(name) if isinstance(metric, dict) else None for name in measure.shown]
     if all(value is None for value in values) or row.get("error"):
         return None
-    return tuple(_score(value, name, where) for name, value in zip(SHOWN_SCORE_NAMES, values, strict=True))
+    pairs = zip(values, measure.shown, strict=True)
+    return tuple(_score(value, f"{measure.metric}.{name}", where) for value, name in pairs)
 
 
 def _score(value: Any, name: str, where: str) -> float:
     if not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise DecisionError(f"{where} has {METRIC}.{name} = {value!r}; a score is a number from 0 to 1")
+        raise DecisionError(f"{where} has {name} = {value!r}; a score is a number from 0 to 1")
     return float(value)
 
 

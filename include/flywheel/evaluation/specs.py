@@ -21,6 +21,16 @@ PRIMARY_SCORE = SHOWN_SCORE_NAMES["function_name_and_args_accuracy"]
 """The score that decides for tool calling: the right tools, each with the right arguments."""
 
 
+RETRIEVAL_TASK = "retrieval"
+RETRIEVAL_SCORE_NAMES: Mapping[str, str] = {
+    "ndcg_cut_10": "ndcg_at_10",
+    "recall_1": "recall_at_1",
+    "recall_5": "recall_at_5",
+    "recall_10": "recall_at_10",
+}
+"""The same for the retriever evaluation of an embedding model, whose metrics have the names of trec_eval."""
+
+
 class Stage(StrEnum):
     """What a NIM was when it answered. The order of the members is from the cheapest to prepare on."""
 
@@ -50,6 +60,59 @@ def tool_calling_config(
     it was logged, `tool_choice` included: forcing a call would hide whether a model makes one when it
     should not.
     """
+    metric = {"type": "tool-calling", "params": {"tool_calls_ground_truth": "{{ item.tool_calls | tojson }}"}}
+    return _config(
+        TASK,
+        {METRIC: metric},
+        namespace=namespace,
+        files_url=files_url,
+        limit=limit,
+        parallelism=parallelism,
+        replayed=("messages", "tools", "tool_choice"),
+    )
+
+
+def classification_config(
+    *, namespace: str, files_url: str, limit: int | None = None, parallelism: int = 4
+) -> dict[str, Any]:
+    """The same for items with a `label`: is the answer that label, but for space around it."""
+    check = ["{{ sample.output_text }}", "equals", "{{ item.label }}"]
+    metric = {"type": "string-check", "params": {"check": check}}
+    return _config(
+        "classification",
+        {"label": metric},
+        namespace=namespace,
+        files_url=files_url,
+        limit=limit,
+        parallelism=parallelism,
+    )
+
+
+def chat_config(
+    *, namespace: str, files_url: str, limit: int | None = None, parallelism: int = 4
+) -> dict[str, Any]:
+    """The same for answers in text: ROUGE with the logged answer. Whoever judges them reads the answers."""
+    metric = {"type": "rouge", "params": {"ground_truth": "{{ item.response.content }}"}}
+    return _config(
+        "chat",
+        {"overlap": metric},
+        namespace=namespace,
+        files_url=files_url,
+        limit=limit,
+        parallelism=parallelism,
+    )
+
+
+def _config(
+    task: str,
+    metrics: dict[str, Any],
+    *,
+    namespace: str,
+    files_url: str,
+    limit: int | None,
+    parallelism: int,
+    replayed: tuple[str, ...] = ("messages",),
+) -> dict[str, Any]:
     if not files_url.startswith("hf://datasets/"):
         raise ValueError(
             f"files_url is {files_url!r}; the evaluator reads hf://datasets/{{namespace}}/{{name}}/{{file}}"
@@ -61,19 +124,44 @@ def tool_calling_config(
     dataset: dict[str, Any] = {"files_url": files_url}
     if limit is not None:
         dataset["limit"] = limit
-    template = {key: _replayed(key) for key in ("messages", "tools", "tool_choice")}
-    ground_truth = {"tool_calls_ground_truth": "{{ item.tool_calls | tojson }}"}
-    task = {
+    # Only what every item has: a template of what one has not is an error of the evaluator.
+    template = {key: _replayed(key) for key in replayed}
+    body = {
         "type": "chat-completion",
         "dataset": dataset,
         "params": {"parallelism": parallelism, "template": template},
-        "metrics": {METRIC: {"type": "tool-calling", "params": ground_truth}},
+        "metrics": metrics,
     }
-    return {"type": "custom", "namespace": namespace, "tasks": {TASK: task}}
+    return {"type": "custom", "namespace": namespace, "tasks": {task: body}}
 
 
 def _replayed(key: str) -> str:
     return f"{{{{ item.request.{key} | tojson }}}}"
+
+
+def retrieval_config(
+    *, namespace: str, files_url: str, limit: int | None = None, parallelism: int = 4
+) -> dict[str, Any]:
+    """Build the evaluator's inline config for the folder of a BEIR data set.
+
+    The folder holds corpus.jsonl, queries.jsonl and qrels/test.tsv; `limit`: the most queries.
+    """
+    dataset: dict[str, Any] = {"files_url": files_url}
+    if limit is not None:
+        dataset["limit"] = limit
+    task = {
+        "type": "beir",
+        "dataset": dataset,
+        "params": {"parallelism": parallelism},
+        "metrics": {name: {"type": name} for name in RETRIEVAL_SCORE_NAMES},
+    }
+    return {"type": "retriever", "namespace": namespace, "tasks": {RETRIEVAL_TASK: task}}
+
+
+def retriever_target(model: str) -> dict[str, Any]:
+    """Build the evaluator's inline target for an embedding model that the NIM proxy lists."""
+    pipeline = {"query_embedding_model": model, "index_embedding_model": model}
+    return {"type": "retriever", "retriever": {"pipeline": pipeline}}
 
 
 def model_target(model: str) -> dict[str, str]:
@@ -81,22 +169,26 @@ def model_target(model: str) -> dict[str, str]:
     return {"type": "model", "model": model}
 
 
-def aggregate_scores(results: Mapping[str, Any]) -> dict[str, float]:
+def aggregate_scores(
+    results: Mapping[str, Any],
+    *,
+    task: str = TASK,
+    metric: str = METRIC,
+    shown: Mapping[str, str] = SHOWN_SCORE_NAMES,
+) -> dict[str, float]:
     """Read the evaluator's own means out of its results, under the shown names, as fractions (0..1).
 
-    A score without a value (null) is left out. Raises DecisionError when the results hold no
-    tool-calling metric at all.
+    A score without a value (null) is left out. Raises DecisionError when the results hold no such metric
+    at all.
     """
     try:
-        scores = results["tasks"][TASK]["metrics"][METRIC]["scores"]
-        means = {name: scores[name] for name in SHOWN_SCORE_NAMES if name in scores}
+        scores = results["tasks"][task]["metrics"][metric]["scores"]
+        means = {name: scores[name] for name in shown if name in scores}
         return {
-            SHOWN_SCORE_NAMES[name]: float(mean["value"])
-            for name, mean in means.items()
-            if mean["value"] is not None
+            shown[name]: float(mean["value"]) for name, mean in means.items() if mean["value"] is not None
         }
     except (KeyError, TypeError, ValueError) as error:
         raise DecisionError(
-            f"the evaluation results have no readable tasks.{TASK}.metrics.{METRIC}.scores "
+            f"the evaluation results have no readable tasks.{task}.metrics.{metric}.scores "
             f"({type(error).__name__}: {error}); look at the evaluation job's log"
         ) from error

@@ -28,6 +28,7 @@ from include.flywheel.evaluation.bar import (
     choose_bar,
     compare,
     mostly_unanswered,
+    own_score,
     unanswered,
 )
 from include.flywheel.evaluation.bootstrap import resamples_for
@@ -99,7 +100,7 @@ def _candidate(
 ) -> CandidateDecision:
     """Judge one candidate by itself, before the sequence within its NIM."""
     compared = compare(stage, bar, inputs.reference, measure)
-    score = measure.mean(stage.values(measure.score), stage.conversation_ids)
+    score = own_score(stage, measure)
     verdict, reason = _judge(stage, score, compared, bar, inputs.gate)
     mean = stage.mean(measure.score)
     return CandidateDecision(

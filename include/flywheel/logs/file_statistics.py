@@ -28,6 +28,7 @@ _PATHS = [
     "$.response.model",
     "$.request.model",
     "$.error",
+    "$.response.choices[0].message.tool_calls[0]",
 ]
 _RECORDS = f"""
     WITH lines AS (
@@ -44,7 +45,7 @@ _RECORDS = f"""
             coalesce(try_cast(field[5] AS BIGINT), try_cast(field[7] AS BIGINT)) AS tokens_in,
             coalesce(try_cast(field[6] AS BIGINT), try_cast(field[8] AS BIGINT)) AS tokens_out,
             coalesce(field[9], field[10]) AS model,
-            field[11] IS NOT NULL AS failed
+            field[11] IS NOT NULL AS failed, field[12] IS NOT NULL AS calls
         FROM lines
     ), records AS (
         SELECT *, (time_ms // {DAY_MS})::BIGINT AS day FROM typed
@@ -56,7 +57,8 @@ _BY_DAY = """
     SELECT
         day, client_id, workload_id, count(*), sum(bytes)::BIGINT, (count(*) FILTER (WHERE failed)),
         quantile_cont(latency_ms, 0.5), quantile_cont(latency_ms, 0.95),
-        sum(tokens_in)::BIGINT, sum(tokens_out)::BIGINT, histogram(model)
+        sum(tokens_in)::BIGINT, sum(tokens_out)::BIGINT, histogram(model),
+        min(time_ms)::BIGINT, max(time_ms)::BIGINT, (count(*) FILTER (WHERE calls))
     FROM records GROUP BY ALL ORDER BY 1, 2, 3
 """
 NOT_COUNTED = (
@@ -111,7 +113,8 @@ def _is_broken(path: Path) -> bool:
 
 
 def _day(row: tuple[Any, ...]) -> DayStatistics:
-    day, client_id, workload_id, records, size, errors, p50, p95, tokens_in, tokens_out, models = row
+    day, client_id, workload_id, records, size, errors, p50, p95, tokens_in, tokens_out, models, *rest = row
+    first_ms, last_ms, tool_calls = rest
     return DayStatistics(
         day=datetime.fromtimestamp(day * DAY_MS / 1000, tz=UTC).strftime("%Y-%m-%d"),
         client_id=client_id,
@@ -124,4 +127,7 @@ def _day(row: tuple[Any, ...]) -> DayStatistics:
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         models=dict(models) if models else {},
+        first_ms=first_ms,
+        last_ms=last_ms,
+        tool_calls=tool_calls,
     )

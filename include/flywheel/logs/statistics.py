@@ -21,6 +21,9 @@ class DayStatistics(BaseModel):
     tokens_in: int | None = None
     tokens_out: int | None = None
     models: dict[str, int] | None = Field(default=None, description="Records by production model.")
+    first_ms: int | None = Field(default=None, description="Unix milliseconds of the oldest record.")
+    last_ms: int | None = Field(default=None, description="Unix milliseconds of the newest record.")
+    tool_calls: int | None = Field(default=None, description="Records whose answer calls a tool.")
 
 
 class StoreStatistics(BaseModel):

@@ -12,6 +12,7 @@ from include.flywheel.evaluation.decision import (
     Estimate,
     MissingStage,
 )
+from include.flywheel.evaluation.measures import grade_shown
 from include.flywheel.evaluation.words import number, percent, points
 from include.flywheel.report.delivery import Delivery
 
@@ -95,7 +96,7 @@ def _table(decision: Decision) -> list[str]:
     entries: list[CandidateDecision | MissingStage] = [*decision.candidates, *decision.missing]
     entries.sort(key=lambda entry: (entry.nim, entry.stage.order))
     rows = [
-        _row(entry, others)
+        _row(decision, entry, others)
         if isinstance(entry, CandidateDecision)
         else [entry.nim, entry.stage.value, *[NOTHING] * (2 + len(others)), "not evaluated"]
         for entry in entries
@@ -103,15 +104,25 @@ def _table(decision: Decision) -> list[str]:
     return align([head, *rows]) if rows else []
 
 
-def _row(candidate: CandidateDecision, others: Sequence[str]) -> list[str]:
+def _row(decision: Decision, candidate: CandidateDecision, others: Sequence[str]) -> list[str]:
     return [
         candidate.nim,
         candidate.stage.value,
-        _score(candidate.score),
+        _score(candidate.score) + _grade(decision, candidate),
         NOTHING if candidate.difference is None else _difference(candidate.difference),
-        *(percent(candidate.scores[name]) if name in candidate.scores else NOTHING for name in others),
+        *(_other(name, candidate.scores[name]) if name in candidate.scores else NOTHING for name in others),
         candidate.verdict.value + (f" ({candidate.errors} without an answer)" if candidate.errors else ""),
     ]
+
+
+def _other(name: str, value: float) -> str:
+    return grade_shown(name, value) or percent(value)
+
+
+def _grade(decision: Decision, candidate: CandidateDecision) -> str:
+    """A judge's mean also on the scale that it was given."""
+    grade = grade_shown(decision.primary_score, candidate.score.value)
+    return f" = {grade}" if grade else ""
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from pymongo import DESCENDING
 from pymongo.database import Database
 
-from include.flywheel.runs.documents import RunDocument
+from include.flywheel.runs.documents import RunDocument, now
 from include.flywheel.runs.states import RunStatus
 
 _LIVE = [one.value for one in RunStatus if not one.is_over]
@@ -48,12 +48,11 @@ class RunArchive:
             {"status": {"$in": _LIVE}},
             {"status": {"$in": _OVER}, "everything_down_at": None},
         ]
-        fields = dict.fromkeys(RunName.__dataclass_fields__, 1)
-        return [
-            RunName(**{name: str(one[name]) for name in fields})
-            for query in queries
-            for one in self._runs.find(query, fields)
-        ]
+        return [name for query in queries for name in self._named(query)]
+
+    def deletions(self) -> list[RunName]:
+        """The runs whose removal was asked for and is not done."""
+        return self._named({"deletion.requested_at": {"$gt": ""}})
 
     def over_since(self, moment: str) -> list[str]:
         """Job ids of the runs that were over, and down, before that moment (ISO 8601 in UTC)."""
@@ -73,8 +72,19 @@ class RunArchive:
         newest = list(self._runs.find(query).sort("created_at", DESCENDING).limit(1))
         return bool(newest) and newest[0]["job_id"] == run.job_id
 
+    def _named(self, query: dict[str, Any]) -> list[RunName]:
+        fields = dict.fromkeys(RunName.__dataclass_fields__, 1)
+        found = self._runs.find(query, fields)
+        return [RunName(**{name: str(one[name]) for name in fields}) for one in found]
+
     def delete(self, job_id: str) -> None:
-        """Delete the run's documents, its own last, so that one that was cut short is found again."""
+        """Delete the run's documents, its own last, so that one that was cut short is found again.
+
+        A champion that the run made stays, and says in `run_deleted_at` that its run is gone.
+        """
+        self._champions.update_many(
+            {"job_id": job_id, "run_deleted_at": None}, {"$set": {"run_deleted_at": now()}}
+        )
         for part in self._parts:
             part.delete_many({"job_id": job_id})
         self._runs.delete_one({"job_id": job_id})

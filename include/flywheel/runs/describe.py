@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from include.flywheel.runs.documents import (
+    AS_TEXT,
+    Deletion,
+    EmbeddingDocument,
+    JudgeDocument,
     LeaseTimes,
     NimDocument,
     Reference,
@@ -24,7 +28,10 @@ MODELS = (
     (Stage, "in `stages` of a NIM, and `reference.stage` of a run"),
     (LeaseTimes, "in `leases` of a NIM"),
     (Reference, "in `reference` of a run"),
+    (EmbeddingDocument, "in `embedding` of a run"),
+    (JudgeDocument, "in `judge` of a run"),
     (StepTimes, "in `steps` of a run"),
+    (Deletion, "in `deletion` of a run"),
 )
 
 _STAGE_MEANINGS = {
@@ -43,7 +50,7 @@ Made from the models in `include/flywheel/runs` by `python -m include.flywheel.r
 
 Everything that is known of a run stands in MongoDB (connection `flywheel_runs`). `python -m include.cli.runs
 show RUN` prints it, with `--json` as it is stored. Every time is UTC, ISO 8601 with milliseconds; scores are
-0 to 1. Unknown fields are refused.
+0 to 1. Unknown fields are refused. TEXTS of a run are stored as JSON text.
 
 `item_scores` holds one document for each run, NIM (`slug`, or `reference`) and stage, with the score of every
 item. `leases` holds one document with the GPUs of the installation: who has them and who waits.
@@ -52,7 +59,8 @@ item. `leases` holds one document with the GPUs of the installation: who has the
 
 def page() -> str:
     """The page, in Markdown."""
-    lines = [_INTRODUCTION, *_fields(), *_states(), *_indexes()]
+    texts = ", ".join(f"`{name}`" for name in AS_TEXT)
+    lines = [_INTRODUCTION.replace("TEXTS", texts), *_fields(), *_states(), *_indexes()]
     return "\n".join(lines).rstrip() + "\n"
 
 

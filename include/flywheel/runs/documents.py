@@ -5,91 +5,39 @@ Times are UTC, ISO 8601 with milliseconds. Scores are 0 to 1. docs/run_document.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+import json
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, field_validator, model_validator
 
-from include.flywheel.runs.states import NimStatus, RunStatus, StageName, StageStatus, StepName
+from include.flywheel.config.workload import dag_id_of
+from include.flywheel.runs.document_parts import Deletion, Document, LeaseTimes, Stage, StepTimes, now
+from include.flywheel.runs.ids import sort_key
+from include.flywheel.runs.states import NimStatus, RunStatus, StageName, StepName
 
-SCHEMA_VERSION = 1
+__all__ = [
+    "AS_TEXT",
+    "SCHEMA_VERSION",
+    "Deletion",
+    "Document",
+    "JudgeDocument",
+    "LeaseTimes",
+    "NimDocument",
+    "Reference",
+    "RunDocument",
+    "Stage",
+    "StepTimes",
+    "now",
+]
+
+SCHEMA_VERSION = 2
+
+# Of a run; stored as JSON text. They are large and read as a whole: a list of runs need not decode them.
+AS_TEXT = ("resolved", "dataset", "decision")
 
 _TIME = "2026-03-02T09:30:00.000+00:00"
 _LATER = "2026-03-02T09:42:10.250+00:00"
 _JOB = "f111f163e7cf36d048111bc4"
-
-
-def now() -> str:
-    """This moment, UTC, ISO 8601 with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-class Document(BaseModel):
-    """Refuses fields that the schema does not know."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Stage(Document):
-    """One stage of one NIM, or of the reference.
-
-    `attempt` is raised, by compare-and-set, only when the remote job found had failed or was cancelled.
-    """
-
-    status: StageStatus = Field(
-        default=StageStatus.PENDING, description="How far it is.", examples=["running"]
-    )
-    attempt: int = Field(default=1, description="The remote job's number, from 1.", examples=[1])
-    remote_id: str | None = Field(
-        default=None,
-        description="Name of what NeMo made for it: a job id, or `namespace/name` of a deployment.",
-        examples=["eval-7Gq2"],
-    )
-    remote_uri: str | None = Field(
-        default=None, description="Where NeMo tells of it.", examples=["/v1/evaluation/jobs/eval-7Gq2"]
-    )
-    detail: str | None = Field(
-        default=None,
-        description="What the service says, e.g. why a job is pending; or why the stage did not run.",
-        examples=["waiting for a node"],
-    )
-    progress_percent: float | None = Field(
-        default=None, description="As the service reports it, 0 to 100.", examples=[62.5]
-    )
-    submitted_at: str | None = Field(
-        default=None, description="When the service had accepted it.", examples=[_TIME]
-    )
-    started_at: str | None = Field(
-        default=None, description="When the service was first seen at work on it.", examples=[_TIME]
-    )
-    finished_at: str | None = Field(default=None, description="When its end was seen.", examples=[_LATER])
-    scores: dict[str, float] = Field(
-        default={}, description="Means over the items, by score.", examples=[{"function_name": 0.93}]
-    )
-    items: int | None = Field(default=None, description="Items that were scored.", examples=[100])
-    error: str | None = Field(
-        default=None, description="Why it failed, with the remedy.", examples=["401 from the proxy: …"]
-    )
-
-
-class LeaseTimes(Document):
-    """When a NIM asked for GPUs, got them and gave them back. Without a GPU budget there is none."""
-
-    gpus: int = Field(description="How many GPUs.", examples=[2])
-    asked_at: str = Field(description="When it got its place in the line.", examples=[_TIME])
-    granted_at: str | None = Field(default=None, description="When it got the GPUs.", examples=[_LATER])
-    released_at: str | None = Field(
-        default=None, description="When it gave them back, or left the line.", examples=[_LATER]
-    )
-    detail: str | None = Field(
-        default=None, description="Why it waits.", examples=["0 of 4 GPUs are free, needs 2"]
-    )
-
-    def waited_seconds(self, until: str) -> float:
-        """Seconds between the question and the GPUs, or the end of waiting, at the latest `until`."""
-        end = self.granted_at or self.released_at or until
-        waited = datetime.fromisoformat(end) - datetime.fromisoformat(self.asked_at)
-        return max(waited.total_seconds(), 0.0)
 
 
 class NimDocument(Document):
@@ -115,7 +63,8 @@ class NimDocument(Document):
     )
     customized_model: str | None = Field(
         default=None,
-        description="Name under which the proxy serves the trained adapter.",
+        description="Name under which the proxy serves the trained adapter. An embedding model, which is "
+        "trained whole, is deployed by this name and served by the part before `@`.",
         examples=[f"default/fw-{_JOB}-meta-llama-3.2-1b-instruct-1"],
     )
     customized_model_uri: str | None = Field(
@@ -145,11 +94,62 @@ class Reference(Document):
     stage: Stage = Field(default=Stage(), description="Its evaluation.", examples=[{}])
 
 
-class StepTimes(Document):
-    """When one of the run's own steps was at work: the last time that it had something to do."""
+class JudgeDocument(Document):
+    """Who grades the answers of a run, and what came of it."""
 
-    started_at: str = Field(description="When it began.", examples=[_TIME])
-    finished_at: str | None = Field(default=None, description="When it was done.", examples=[_LATER])
+    model: str = Field(description="Its name in API calls.", examples=["meta/llama-3.1-8b-instruct"])
+    type: str = Field(description="`local` (deployed for it) or `remote`.", examples=["local"])
+    deployment_status: str | None = Field(
+        default=None,
+        description="Of a local judge: created, pending, running, ready, failed, cancelled or completed "
+        "(taken down, or left to other runs). null: nothing is deployed for it.",
+        examples=["ready"],
+    )
+    deployment: str | None = Field(
+        default=None,
+        description="Name of the deployment, which runs share.",
+        examples=["fw-judge-meta-llama-3-1-8b-instruct-1"],
+    )
+    prompt_version: str = Field(description="Version of what it is asked.", examples=["1"])
+    prompt_digest: str = Field(description="SHA-256 of what stands in every prompt.", examples=["9b74c989…"])
+    counts: dict[str, int] = Field(
+        default={},
+        description="Over all stages: answers `judged` and `unjudged` (those also by reason, "
+        "`unjudged_unparsable` and so on), `requests`, of these `retries`.",
+        examples=[{"judged": 600, "requests": 604, "retries": 4, "unjudged": 0}],
+    )
+    error: str | None = Field(
+        default=None,
+        description="Why some or all stages have no score of the judge.",
+        examples=["the judge … was not reached"],
+    )
+
+
+class EmbeddingDocument(Document):
+    """By what the examples of a run were called like its items."""
+
+    model: str = Field(
+        description="The embedding model that was configured.", examples=["nvidia/nv-embedqa-e5-v5"]
+    )
+    method: str | None = Field(
+        default=None,
+        description="What was used; null: no examples were chosen yet.",
+        examples=["embeddings of nvidia/nv-embedqa-e5-v5"],
+    )
+    deployment_status: str | None = Field(
+        default=None,
+        description="created, pending, running, ready, failed, cancelled or completed (taken down, or left "
+        "to other runs). null: nothing is deployed for it.",
+        examples=["completed"],
+    )
+    deployment: str | None = Field(
+        default=None,
+        description="Name of the deployment, which runs share.",
+        examples=["fw-embedding-nvidia-nv-embedqa-e5-v5-1"],
+    )
+    error: str | None = Field(
+        default=None, description="Why another method was used.", examples=["the NIM proxy does not list …"]
+    )
 
 
 class RunDocument(Document):
@@ -167,6 +167,16 @@ class RunDocument(Document):
     run_id: str = Field(description="Airflow's id of the DAG run.", examples=["manual__1"])
     client_id: str = Field(description="Whose traffic.", examples=["acme"])
     workload_id: str = Field(description="Which of the client's workloads.", examples=["desk"])
+    workload_dag_id: str = Field(
+        default="",
+        description="Id that the workload's own DAG has, or would have: who may see that may see the run.",
+        examples=["flywheel__acme__desk"],
+    )
+    sort_key: str = Field(
+        default="",
+        description="`created_at` in digits, and the job id: the order of lists, distinct for each run.",
+        examples=[f"20260302093000000-{_JOB}"],
+    )
     status: RunStatus = Field(default=RunStatus.PENDING, description="How far it is.", examples=["running"])
     pass_number: int = Field(
         default=0, description="How often tasks of the run were cleared in Airflow.", examples=[0]
@@ -219,6 +229,14 @@ class RunDocument(Document):
     reference: Reference | None = Field(
         default=None, description="The production model; null: it cannot be asked.", examples=[{}]
     )
+    embedding: EmbeddingDocument | None = Field(
+        default=None,
+        description="The embedding model for examples; null: none is configured.",
+        examples=[None],
+    )
+    judge: JudgeDocument | None = Field(
+        default=None, description="Who grades the answers; null: nobody.", examples=[None]
+    )
     decision: dict[str, Any] | None = Field(
         default=None,
         description="`Decision`: bar, verdict of each candidate with its reason and intervals, winner.",
@@ -232,6 +250,9 @@ class RunDocument(Document):
         description="`Delivery`: what the application was told, and whether it heard.",
         examples=[{"delivered": True}],
     )
+    deletion: Deletion | None = Field(
+        default=None, description="null: nobody asked for its removal.", examples=[None]
+    )
     error: str | None = Field(
         default=None, description="The first reason why it failed, with the remedy.", examples=["`nims` …"]
     )
@@ -240,3 +261,15 @@ class RunDocument(Document):
         description="What happened: `<time> <words>`, oldest first.",
         examples=[[f"{_TIME} cancel asked"]],
     )
+
+    @field_validator(*AS_TEXT, mode="before")
+    @classmethod
+    def from_text(cls, value: Any) -> Any:
+        """The value of a field that is stored as JSON text."""
+        return json.loads(value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _derive(self) -> Self:
+        self.workload_dag_id = self.workload_dag_id or dag_id_of(self.client_id, self.workload_id)
+        self.sort_key = self.sort_key or sort_key(self.created_at, self.job_id)
+        return self

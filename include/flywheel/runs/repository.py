@@ -5,24 +5,31 @@ Every write is one atomic update; nothing is read, changed and written back with
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from pymongo import ASCENDING
 from pymongo.collection import Collection
 from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
 
+from include.flywheel.evaluation.judging.judgement import Judgement
 from include.flywheel.evaluation.scores import StageScores
+from include.flywheel.evaluation.specs import Stage as EvaluatedStage
 from include.flywheel.runs import indexes
 from include.flywheel.runs.documents import Stage
 from include.flywheel.runs.nim_documents import NimDocuments
+from include.flywheel.runs.search import RunSearch
 from include.flywheel.runs.states import StageName, StageStatus
 
 # Stands where the slug of a NIM stands, for the production model that answers again.
 REFERENCE = "reference"
 
 
-class RunRepository(NimDocuments):
-    """All of it: runs, their NIMs, the stages of these and of the reference, and per-item scores."""
+class RunRepository(NimDocuments, RunSearch):
+    """All of it: runs and lists of them, their NIMs, the stages of these and of the reference, and per-item
+    scores.
+    """
 
     def __init__(self, database: Database[dict[str, Any]]) -> None:
         super().__init__(database)
@@ -69,10 +76,42 @@ class RunRepository(NimDocuments):
 
     def save_scores(self, job_id: str, slug: str, scores: StageScores) -> None:
         """Keep the per-item scores of one stage; saving them again replaces them."""
-        key = {"job_id": job_id, "slug": slug, "stage": scores.stage.value}
-        self._scores.replace_one(key, {**key, "scores": scores.model_dump(mode="json")}, upsert=True)
+        self._keep(job_id, slug, scores.stage, "scores", scores.model_dump(mode="json"))
+
+    def save_judgement(self, job_id: str, slug: str, stage: EvaluatedStage, judgement: Judgement) -> None:
+        """Keep a judge's grades of one stage beside its scores, so that nobody asks for them again."""
+        self._keep(job_id, slug, stage, "judgement", judgement.model_dump(mode="json"))
+
+    def judgement(self, job_id: str, slug: str, stage: EvaluatedStage) -> Judgement | None:
+        """The judge's grades of one stage, as far as they are kept."""
+        found = self._scores.find_one({"job_id": job_id, "slug": slug, "stage": stage.value})
+        return None if found is None else _judgement(found)
+
+    def judgements(self, job_id: str) -> list[Judgement]:
+        """The judge's grades of every stage of a run that has some."""
+        found = self._scores.find({"job_id": job_id})
+        return [kept for one in found if (kept := _judgement(one)) is not None]
+
+    def set_part(self, job_id: str, part: str, **fields: Any) -> None:
+        """Set fields of a part of the run that names a model, such as `judge`, if there is one."""
+        self._runs.update_one(
+            {"job_id": job_id, f"{part}.model": {"$gt": ""}},
+            {"$set": {f"{part}.{key}": value for key, value in fields.items()}},
+        )
+
+    def _keep(self, job_id: str, slug: str, stage: EvaluatedStage, part: str, value: dict[str, Any]) -> None:
+        key = {"job_id": job_id, "slug": slug, "stage": stage.value}
+        with suppress(DuplicateKeyError):
+            self._scores.insert_one(dict(key))
+        self._scores.update_one(key, {"$set": {part: value}})
 
     def scores(self, job_id: str) -> list[tuple[str, StageScores]]:
         """Per-item scores of a run as (slug, scores), in a stable order."""
         found = self._scores.find({"job_id": job_id}).sort([("slug", ASCENDING), ("stage", ASCENDING)])
-        return [(one["slug"], StageScores.model_validate(one["scores"])) for one in found]
+        kept = [one for one in found if one.get("scores")]
+        return [(one["slug"], StageScores.model_validate(one["scores"])) for one in kept]
+
+
+def _judgement(found: dict[str, Any]) -> Judgement | None:
+    kept = found.get("judgement")
+    return None if kept is None else Judgement.model_validate(kept)

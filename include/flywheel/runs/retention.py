@@ -57,6 +57,7 @@ class Retention(StrictModel):
     datasets_days: Days | None = 90
     runs_days: Days | None = 365
     reports_days: Days | None = 90
+    idempotency_keys_days: Days | None = 30
 
     @model_validator(mode="after")
     def _runs_outlive_their_data_sets(self) -> Self:

@@ -17,9 +17,10 @@ PREPARE = "prepare"
 BUILD_DATASETS = "build_datasets"
 UPLOAD_DATASETS = "upload_datasets"
 REFERENCE_EVAL = "reference_eval"
+DEPLOY_JUDGE = "deploy_judge"
 DECIDE = "decide"
 NIM_ROOTS = ("nim.customize", "nim.deploy")
-TASKS = (PREPARE, BUILD_DATASETS, UPLOAD_DATASETS, REFERENCE_EVAL, DECIDE, *NIM_ROOTS)
+TASKS = (PREPARE, BUILD_DATASETS, UPLOAD_DATASETS, REFERENCE_EVAL, DEPLOY_JUDGE, DECIDE, *NIM_ROOTS)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ def plan_retry(run: RunDocument, nims: Sequence[NimDocument], only: str | None =
 
     Raises StateError, with the remedy, where nothing can be or need be done again.
     """
+    if run.deletion is not None:
+        raise StateError(f"run {run.job_id} is being removed: start a new run")
     if not run.status.is_over:
         raise StateError(f"run {run.job_id} is {run.status.value}: cancel it first, or wait for its end")
     chosen = None if only is None else _named(run, nims, only)
@@ -57,9 +60,9 @@ def plan_retry(run: RunDocument, nims: Sequence[NimDocument], only: str | None =
             raise StateError(f"{chosen.nim} alone cannot be retried: {whole.words}; retry the whole run")
         return whole
     if chosen is not None:
-        return _of_nims([chosen])
+        return _of_nims(run, [chosen])
     failed = [nim for nim in nims if nim.status is not NimStatus.COMPLETED]
-    plan = _of_nims(failed, reference=_reference_failed(run))
+    plan = _of_nims(run, failed, reference=_reference_failed(run))
     if plan.tasks:
         return plan
     if run.status is RunStatus.COMPLETED:
@@ -84,12 +87,15 @@ def _whole_run(run: RunDocument, nims: Sequence[NimDocument]) -> RetryPlan | Non
     return RetryPlan((TaskToClear(UPLOAD_DATASETS),), why)
 
 
-def _of_nims(nims: Sequence[NimDocument], *, reference: bool = False) -> RetryPlan:
+def _of_nims(run: RunDocument, nims: Sequence[NimDocument], *, reference: bool = False) -> RetryPlan:
     tasks = [TaskToClear(root, nim.order) for nim in nims for root in NIM_ROOTS]
     names = [nim.nim for nim in nims]
     if reference:
         tasks.append(TaskToClear(REFERENCE_EVAL))
         names.append("the production model's evaluation")
+    if tasks and (run.resolved or {}).get("judge") is not None:
+        # It was taken down with the run, and has new answers to grade.
+        tasks.append(TaskToClear(DEPLOY_JUDGE))
     return RetryPlan(tuple(tasks), f"again, as far as it was not done: {', '.join(names)}; then the verdict")
 
 

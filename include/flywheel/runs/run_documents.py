@@ -6,6 +6,7 @@ Only operations that MongoDB and the embedded server agree on: `$set`, `$push`, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -16,7 +17,7 @@ from pymongo.errors import DuplicateKeyError
 
 from include.flywheel.errors import StateError
 from include.flywheel.runs import indexes
-from include.flywheel.runs.documents import RunDocument, Stage, StepTimes, now
+from include.flywheel.runs.documents import AS_TEXT, Deletion, RunDocument, Stage, StepTimes, now
 from include.flywheel.runs.states import NimStatus, RunStatus, StageStatus, StepName, may_follow
 
 # Of the run's document, by its last tasks.
@@ -30,6 +31,7 @@ _WRITTEN_AT_THE_END = (
 )
 
 _LIVE = [RunStatus.PENDING.value, RunStatus.RUNNING.value]
+_OVER = [one.value for one in RunStatus if one.is_over]
 
 
 class RunDocuments:
@@ -46,7 +48,7 @@ class RunDocuments:
     def open(self, document: RunDocument) -> RunDocument:
         """Insert the run, or return it as it stands when it was opened before."""
         with suppress(DuplicateKeyError):
-            self._runs.insert_one(document.model_dump(mode="json"))
+            self._runs.insert_one(stored(document.model_dump(mode="json")))
         return self.get(document.job_id)
 
     def get(self, job_id: str) -> RunDocument:
@@ -63,7 +65,7 @@ class RunDocuments:
 
     def update(self, job_id: str, **fields: Any) -> None:
         """Set top-level fields (JSON-able values) of the run."""
-        self._runs.update_one({"job_id": job_id}, {"$set": fields})
+        self._runs.update_one({"job_id": job_id}, {"$set": stored(fields)})
 
     def note(self, job_id: str, text: str) -> None:
         """Append an event. A plain string: the embedded server turns documents in `$push` to strings."""
@@ -73,7 +75,7 @@ class RunDocuments:
         """Move the run on, never back, unless it is over already. Returns whether anything changed."""
         done = self._runs.update_one(
             {"job_id": job_id, "status": {"$in": live_before(status)}},
-            {"$set": {"status": status.value, **fields}},
+            {"$set": {"status": status.value, **stored(fields)}},
         )
         return done.modified_count == 1
 
@@ -85,20 +87,48 @@ class RunDocuments:
         )
         return done.modified_count == 1
 
+    def begin_deletion(self, job_id: str, requested_by: str, left: list[str]) -> RunDocument:
+        """The run is to be removed, of which `left` is there. Who asked first stays written down.
+
+        Raises StateError where there is no such run, and where it is live.
+        """
+        at = now()
+        asked = Deletion(requested_at=at, requested_by=requested_by, tried_at=at, left=left)
+        self._runs.update_one(
+            {"job_id": job_id, "status": {"$in": _OVER}, "deletion": None},
+            {"$set": {"deletion": asked.model_dump(mode="json")}},
+        )
+        document = self.get(job_id)
+        if document.deletion is None:
+            raise StateError(f"run {job_id} is {document.status.value}: cancel it first, or wait for its end")
+        self._runs.update_one(
+            {"job_id": job_id, "deletion.requested_at": {"$gt": ""}}, {"$set": {"deletion.tried_at": at}}
+        )
+        return document
+
+    def end_deletion_try(self, job_id: str, left: list[str]) -> None:
+        """What this try has left, each with the reason."""
+        self._runs.update_one(
+            {"job_id": job_id, "deletion.requested_at": {"$gt": ""}}, {"$set": {"deletion.left": left}}
+        )
+
     def begin_pass(self, job_id: str, number: int) -> bool:
         """Tasks of the run were cleared: what its end had written is open again, the data set stays.
 
-        Once for each pass, whichever task comes first. Returns whether this call was it.
+        Once for each pass, whichever task comes first. Returns whether this call was it. Raises StateError
+        where the run is being removed.
         """
         document = self.find(job_id)
         if document is None or document.pass_number >= number:
             return False
+        if document.deletion is not None:
+            raise StateError(f"run {job_id} is being removed: start a new run")
         again: dict[str, Any] = dict.fromkeys(_WRITTEN_AT_THE_END) | {"winners": [], "pass_number": number}
         reference = document.reference
         if reference is not None and reference.stage.status is not StageStatus.COMPLETED:
             again["reference.stage"] = due_again(reference.stage)
         done = self._runs.update_one(
-            {"job_id": job_id, "pass_number": document.pass_number},
+            {"job_id": job_id, "pass_number": document.pass_number, "deletion": None},
             {"$set": {**again, "status": RunStatus.RUNNING.value}},
         )
         return done.modified_count == 1
@@ -141,6 +171,14 @@ class RunDocuments:
             beginning = {"$gte": name.lower(), "$lt": name.lower() + "g"}
             found = list(self._runs.find({"job_id": beginning}).limit(limit))
         return [run_of(one) for one in found]
+
+
+def stored(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a run as they are stored: what is in AS_TEXT as JSON text."""
+    return {
+        name: json.dumps(value, ensure_ascii=False) if name in AS_TEXT and value is not None else value
+        for name, value in fields.items()
+    }
 
 
 def live_before(status: RunStatus | NimStatus) -> list[str]:

@@ -66,8 +66,7 @@ def converse(
         request = {
             "model": workload.model,
             "messages": list(messages),
-            "tools": list(workload.tools),
-            "tool_choice": "auto",
+            **({"tools": list(workload.tools), "tool_choice": "auto"} if workload.tools else {}),
             "temperature": workload.temperature,
             "seed": rng.randrange(2**31),
         }
@@ -82,7 +81,7 @@ def converse(
                 return
             continue
         text = message.get("content") or ""
-        reply = user.reply(text)
+        reply = user.reply(text) if workload.turns is None or turn + 1 < workload.turns else None
         if reply is None:
             return
         messages += [{"role": "assistant", "content": text}, {"role": "user", "content": reply}]

@@ -168,5 +168,5 @@ def _tokens(exchange: Exchange) -> tuple[int, int]:
     given = usage.get("prompt_tokens"), usage.get("completion_tokens")
     if isinstance(given[0], int) and isinstance(given[1], int):
         return given[0], given[1]
-    read = len(json.dumps([exchange.request["messages"], exchange.request["tools"]]))
+    read = len(json.dumps([exchange.request["messages"], exchange.request.get("tools")]))
     return read // 4, max(1, len(json.dumps(answer_of(exchange.response))) // 4)

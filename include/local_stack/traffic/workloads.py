@@ -13,7 +13,10 @@ PRODUCTION_MODEL = "local/shop-agent-large"
 
 @dataclass(frozen=True)
 class Workload:
-    """One application of the shop. `intents` are weights; `rare` are how many conversations hold each."""
+    """One application of the shop. `intents` are weights; `rare` are how many conversations hold each.
+
+    `turns` is the most that a user says in one conversation; None: as much as they like.
+    """
 
     workload_id: str
     description: str
@@ -24,6 +27,7 @@ class Workload:
     conversations: int
     client_id: str = CLIENT_ID
     model: str = PRODUCTION_MODEL
+    turns: int | None = None
     temperature: float = 0.6
     usd_per_million_tokens_in: float = 2.5
     usd_per_million_tokens_out: float = 10.0

@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from include.nemo_local.engine import production_desk, production_intents, production_rules
+from include.nemo_local.engine.production_advice import advice_for
 from include.nemo_local.engine.production_forced import forced_use
+from include.nemo_local.engine.production_labels import label_for
 from include.nemo_local.engine.production_matter import Act, CannotGoOn, Matter, Say, Use, find_matter
-from include.nemo_local.engine.production_reading import read_conversation
+from include.nemo_local.engine.production_reading import Conversation, read_conversation, text_of
 from include.nemo_local.engine.production_variation import vary
 from include.nemo_local.engine.production_wording import wording
 
@@ -41,10 +43,13 @@ class ProductionAgent:
         rng = _rng(request, temperature) if temperature else None
         schemas = _tools(request.get("tools"))
         choice = request.get("tool_choice")
+        conversation = read_conversation(request.get("messages"))
+        if not schemas and (said := _without_tools(request, conversation, rng, temperature)):
+            return {"role": "assistant", "content": said}
         offered = frozenset() if choice == "none" else frozenset(schemas)
         at_desk = _DESK_TOOL in schemas
         intents = production_desk.INTENTS if at_desk else production_intents.INTENTS
-        matter = find_matter(read_conversation(request.get("messages")), intents, offered)
+        matter = find_matter(conversation, intents, offered)
         act = _best_act(matter, production_desk.PLAYBOOK if at_desk else production_rules.PLAYBOOK)
         if rng:
             act = vary(act, matter, rng, temperature)
@@ -53,6 +58,19 @@ class ProductionAgent:
             return {"role": "assistant", "content": wording(act, rng)}
         calls = _tool_calls(act, _digest(request, temperature))
         return {"role": "assistant", "content": "", "tool_calls": calls}
+
+
+def _without_tools(
+    request: Mapping[str, Any], conversation: Conversation, rng: random.Random | None, temperature: float
+) -> str | None:
+    """A label where the instructions name some, advice where they give no access; else None."""
+    messages = request.get("messages")
+    told = [one for one in messages if isinstance(one, dict)] if isinstance(messages, list) else []
+    instructions = "\n".join(
+        text_of(one.get("content")) for one in told if one.get("role") in ("system", "developer")
+    )
+    label = label_for(instructions, conversation, rng, temperature)
+    return label or advice_for(instructions, conversation, rng)
 
 
 def _best_act(matter: Matter, playbook: Mapping[str, Callable[[Matter], Act]]) -> Act:

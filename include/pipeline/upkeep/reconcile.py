@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 
 from include.flywheel.runs.documents import RunDocument, now
 from include.flywheel.runs.upkeep_reports import Action, Row
-from include.pipeline import staging
 from include.pipeline.run import Run
+from include.pipeline.shared_nims import leave_shared, take_down_shared
 from include.pipeline.upkeep import remote, survey
 from include.pipeline.upkeep.airflow_runs import IsLive
 from include.pipeline.upkeep.ending import finish
 from include.pipeline.upkeep.journal import Journal
 from include.pipeline.upkeep.things import Kind, Thing, by_run
+from include.stores import staging
 from include.stores.leases import open_leases
+from include.stores.removal import remove_dataset
 from include.stores.runs import open_runs
+from include.stores.shared import open_shared
 from include.stores.upkeep import open_archive
 
 
@@ -59,6 +63,17 @@ class Reconciler:
                 self._one_run(job_id, own)
             except survey.PROBLEMS as error:
                 self._failed(Kind.RUN.value, job_id, "it could not be looked at", str(error), job_id)
+        try:
+            self._unused()
+        except survey.PROBLEMS as error:
+            self._failed(Kind.SHARED.value, "all", "they could not be listed", str(error))
+
+    def _unused(self) -> None:
+        """NIMs that nobody shares any more, and that whoever left last did not take down to the end."""
+        for nim in open_shared().all():
+            if nim.closing:
+                thing = Thing(Kind.SHARED, nim.deployment, "", None)
+                self.journal.act([thing], "no run uses it", partial(take_down_shared, nim))
 
     def _one_run(self, job_id: str, things: list[Thing]) -> None:
         runs = open_runs()
@@ -120,7 +135,7 @@ class Reconciler:
             if thing.kind is Kind.STAGING:
                 self.journal.act([thing], life.value, lambda: staging.remove(run.job_id))
             elif thing.kind is Kind.DATASET:
-                self.journal.act([thing], life.value, lambda: remote.remove_dataset(run.job_id))
+                self.journal.act([thing], life.value, lambda: remove_dataset(run.job_id))
 
     def _failed(self, kind: str, name: str, reason: str, error: str, job_id: str | None = None) -> None:
         self.journal.add(
@@ -130,6 +145,7 @@ class Reconciler:
 
 def _free(run: Run) -> None:
     remote.end_run(run)
+    leave_shared(run)
     leases = open_leases()
     leases.forget(run.job_id)
     for nim in run.runs.nims(run.job_id):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import Any
 
 from include.airflow_nemo.hook import NemoHook
 from include.flywheel.runs import ids
-from include.nemo import NemoClient, Service, deployments, entities
-from include.nemo.errors import Conflict, Invalid, NotFound
+from include.nemo import Service, deployments
+from include.nemo.ending import told_to_end
 from include.nemo.listing import listing
 from include.nemo.models import DeploymentStatus, Entity
 from include.nemo.states import JobState
@@ -92,23 +91,8 @@ def _undeploy(run: Run) -> None:
                     "after they were told to end: look at the Deployment service's log, remove them by hand"
                 )
             for one in left:
-                _remove(nemo, deployments.delete(hook.namespace, one.name))
+                told_to_end(nemo, deployments.delete(hook.namespace, one.name))
             time.sleep(_POLL_SECONDS)
-
-
-def remove_dataset(job_id: str) -> None:
-    """Delete the run's data set: its files, then its entry, by which it is found again. Raises NemoError."""
-    hook = NemoHook()
-    name = ids.dataset(job_id)
-    hook.data_store().delete_repo(f"{hook.namespace}/{name}")
-    with hook.client() as nemo:
-        _remove(nemo, entities.delete_dataset(hook.namespace, name))
-
-
-def _remove(nemo: NemoClient, call: Any) -> None:
-    """Send a removal; what is gone, or going, is what was wanted."""
-    with suppress(NotFound, Conflict, Invalid):
-        nemo.send(call)
 
 
 def _is_wanted(kind: Kind, found: _Found, job_id: str | None) -> bool:

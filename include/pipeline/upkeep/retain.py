@@ -14,12 +14,15 @@ from include.flywheel.logs.timestamps import DAY_MS
 from include.flywheel.runs.documents import RunDocument
 from include.flywheel.runs.retention import Retention
 from include.flywheel.runs.upkeep_reports import Action, Row
-from include.pipeline import staging
 from include.pipeline.upkeep import remote, survey
 from include.pipeline.upkeep.airflow_runs import IsLive
+from include.pipeline.upkeep.deletions import remove_whole
 from include.pipeline.upkeep.journal import Journal
 from include.pipeline.upkeep.things import Kind, Thing, moment
+from include.stores import staging
+from include.stores.jobs import open_idempotency_keys
 from include.stores.logs import open_logs
+from include.stores.removal import remove_dataset
 from include.stores.runs import open_runs
 from include.stores.upkeep import open_archive, open_reports
 
@@ -44,6 +47,7 @@ class Retainer:
             (Kind.RUN, self._runs),
             (Kind.LOGS, self._logs),
             (Kind.REPORT, self._reports),
+            (Kind.IDEMPOTENCY_KEY, self._idempotency_keys),
         ):
             self._attempt(kind, "all", part)
 
@@ -74,7 +78,7 @@ class Retainer:
             document = self._old_run(Kind.RUN, job_id, days)
             if document is not None and not archive.must_stay(document):
                 thing = self._aged(Kind.RUN, f"{document.dag_id}/{document.run_id}", document)
-                self._remove(thing, days, partial(_delete, job_id))
+                self._remove(thing, days, partial(remove_whole, job_id))
 
     def _logs(self) -> None:
         logs = self.retention.logs
@@ -102,6 +106,14 @@ class Retainer:
         if number := open_reports().count_before(before):
             thing = Thing(Kind.REPORT, f"{number} reports", "", None)
             self._remove(thing, days, lambda: open_reports().remove_before(before))
+
+    def _idempotency_keys(self) -> None:
+        if (days := self.retention.idempotency_keys_days) is None:
+            return
+        keys, before = open_idempotency_keys(), self._before(days)
+        if number := keys.count_before(before):
+            thing = Thing(Kind.IDEMPOTENCY_KEY, f"{number} keys", "", None)
+            self._remove(thing, days, lambda: keys.forget_before(before))
 
     def _old_records(self, client_id: str, workload_id: str, days: int) -> LogQuery:
         """Whole days (UTC) only, so that the files of a day go as they are."""
@@ -145,11 +157,5 @@ class Retainer:
 
 def _forget(job_id: str) -> None:
     """Remove the data set. Its URI stays: a retry that built another one would mix scores of both."""
-    remote.remove_dataset(job_id)
+    remove_dataset(job_id)
     open_runs().note(job_id, "upkeep removed the data set from NeMo: it has grown old")
-
-
-def _delete(job_id: str) -> None:
-    """The data set too: an upload that was cut short has left files that no document names."""
-    remote.remove_dataset(job_id)
-    open_archive().delete(job_id)

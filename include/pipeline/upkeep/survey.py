@@ -12,11 +12,13 @@ from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 
 from include.flywheel.errors import FlywheelError
+from include.flywheel.runs.shared import LEASE_OWNER
 from include.nemo.errors import NemoError
-from include.pipeline import staging
 from include.pipeline.upkeep import remote
 from include.pipeline.upkeep.things import Kind, Thing, job_of_folder, moment
+from include.stores import staging
 from include.stores.leases import open_leases
+from include.stores.shared import open_shared
 from include.stores.upkeep import open_archive
 
 PROBLEMS = (
@@ -41,6 +43,7 @@ def everything() -> tuple[list[Thing], dict[Kind, str]]:
             for kind in (Kind.DEPLOYMENT, Kind.EVALUATION, Kind.CUSTOMIZATION, Kind.DATASET)
         },
         Kind.LEASE: leases,
+        Kind.SHARED: shared_uses,
         Kind.STAGING: staging_folders,
     }
     things, problems = [], {}
@@ -68,6 +71,17 @@ def leases() -> list[Thing]:
     return [
         Thing(Kind.LEASE, f"{one.slug} {one.kind.value}", one.job_id, moment(since))
         for one, since in held + waiting
+        # Of a NIM that runs share: as long as one of them uses it.
+        if one.job_id != LEASE_OWNER
+    ]
+
+
+def shared_uses() -> list[Thing]:
+    """NIMs that runs share, once for each run that uses them."""
+    return [
+        Thing(Kind.SHARED, nim.deployment, job_id, moment(since))
+        for nim in open_shared().all()
+        for job_id, since in nim.users.items()
     ]
 
 

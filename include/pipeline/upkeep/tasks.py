@@ -14,6 +14,7 @@ from include.flywheel.errors import FlywheelError
 from include.flywheel.runs.documents import now
 from include.flywheel.runs.retention import UpkeepSettings, load_upkeep_settings
 from include.pipeline.upkeep.airflow_runs import is_live
+from include.pipeline.upkeep.deletions import finish_deletions
 from include.pipeline.upkeep.journal import Journal, journal
 from include.pipeline.upkeep.reconcile import Reconciler
 from include.pipeline.upkeep.retain import Retainer
@@ -24,8 +25,13 @@ log = logging.getLogger(__name__)
 
 
 def reconcile() -> None:
-    """Take down what is left of runs that are over."""
-    _pass(lambda made, settings: Reconciler(made, is_live, _grace(settings)).run())
+    """Take down what is left of runs that are over, and go on with removals that are not done."""
+
+    def work(made: Journal, settings: UpkeepSettings) -> None:
+        Reconciler(made, is_live, _grace(settings)).run()
+        finish_deletions(made, is_live)
+
+    _pass(work)
 
 
 def retain() -> None:

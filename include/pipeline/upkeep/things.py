@@ -21,16 +21,18 @@ class Kind(StrEnum):
     EVALUATION = "evaluation"
     CUSTOMIZATION = "customization"
     LEASE = "lease"
+    SHARED = "shared"
     STAGING = "staging"
     DATASET = "dataset"
     RUN = "run"
     LOGS = "logs"
     REPORT = "report"
+    IDEMPOTENCY_KEY = "idempotency key"
 
     @property
     def costs(self) -> bool:
         """Whether it holds GPUs."""
-        return self in {Kind.DEPLOYMENT, Kind.EVALUATION, Kind.CUSTOMIZATION, Kind.LEASE}
+        return self in {Kind.DEPLOYMENT, Kind.EVALUATION, Kind.CUSTOMIZATION, Kind.LEASE, Kind.SHARED}
 
 
 @dataclass(frozen=True)

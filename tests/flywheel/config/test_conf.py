@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.flywheel.config.conf import ResolvedConfig, resolve
+from include.flywheel.config.inheritance import merge
 from include.flywheel.config.nims import NimType, load_catalogue
 from include.flywheel.config.profile import load_profile, profile_files
 from include.flywheel.config.workload import Workload, load_workloads
@@ -39,6 +40,32 @@ def test_a_partial_split_changes_its_own_keys_alone(key: str, value: Any) -> Non
     split = resolve(conf(data_split_config={key: value}), DESK).split
     assert getattr(split, key) == value
     assert split.model_dump(exclude={key}) == LAPTOP.split.model_dump(exclude={key})
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("icl", {"max_examples": 2}),
+        ("icl", {"similarity_config": {"relevance_ratio": 0.1}}),
+        ("training", {"epochs": 1, "lora": {"adapter_dim": 8}}),
+        ("training", {"learning_rate": None, "lora": {}}),
+        ("training", {}),
+    ],
+)
+def test_partial_examples_and_training_change_their_own_keys_alone(
+    field: str, changes: dict[str, Any]
+) -> None:
+    before = getattr(LAPTOP, field).model_dump()
+    after = getattr(resolve(conf(**{field: changes}), DESK), field).model_dump()
+    assert after == merge(before, changes)
+    untouched = {key for key in before if key not in changes}
+    assert {key: after[key] for key in untouched} == {key: before[key] for key in untouched}
+    assert resolve(conf(**{field: None}), DESK) == resolve(conf(), DESK)
+
+
+def test_a_partial_lora_keeps_the_profiles_other_key() -> None:
+    lora = resolve(conf(training={"lora": {"adapter_dropout": 0.2}}), DESK).training.lora
+    assert (lora.adapter_dropout, lora.adapter_dim) == (0.2, LAPTOP.training.lora.adapter_dim)
 
 
 def test_the_splits_seed_is_the_runs_seed() -> None:
@@ -89,6 +116,13 @@ REFUSED = [
         {"data_split_config": {"eval_size": "ten"}},
         "conf.data_split_config: `eval_size` = 'ten': Input should be a valid integer",
     ),
+    (
+        {"training": {"lora": {"rank": 8}}},
+        "conf.training: `lora.rank` = 8: unknown key: remove it or correct its spelling",
+    ),
+    ({"training": {"epochs": 0}}, "conf.training: `epochs` = 0: Input should be greater than or equal to 1"),
+    ({"icl": {"max_examples": 0}}, "conf.icl: `max_examples` = 0: Input should be greater than"),
+    ({"icl": {"min_examples": 50}}, "conf.icl: `(whole)` = "),
     ({"data_split_config": {"eval_size": None}}, "conf.data_split_config: `eval_size` = None"),
     (
         {"nims": ["meta/none"]},
@@ -144,3 +178,11 @@ def test_any_split_is_taken_whole_or_refused_by_name(changes: dict[str, Any]) ->
         assert named <= set(changes)
     else:
         assert {key: getattr(split, key) for key in changes} == changes
+
+
+def test_the_kind_of_job_is_the_workloads_unless_the_conf_says_another() -> None:
+    workload = Workload(client_id="acme", workload_id="search", job_type="embedding_job")
+    conf = {"client_id": "acme", "workload_id": "search"}
+    resolved = resolve(conf, workload)
+    assert (resolved.job_type, resolved.config_name) == ("embedding_job", "embedding")
+    assert resolve(conf | {"job_type": "llm_job", "config_name": "laptop"}, workload).job_type == "llm_job"

@@ -31,7 +31,7 @@ def write(folder: Path, **profiles: object) -> Path:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_profile_of_the_repository_can_get_its_gpus(name: str) -> None:
     chosen = load_profile(name, profile.DIRECTORY)
-    nims = select(KNOWN, chosen.nims)
+    nims = select(KNOWN, chosen.nims, KNOWN[chosen.nims[0]].type)
     assert len(nims) == len(set(chosen.nims))
     assert chosen.description
     needs = {nim.gpus or 0 for nim in nims} | {n.customization.num_gpus for n in nims if n.customization}

@@ -132,6 +132,8 @@ def build(tmp_path_factory):
         strategy="stratified",
         icl_contexts=(),
         only=None,
+        feedback=None,
+        likeness=None,
         **split,
     ):
         options = {"eval_size": 5, "min_total_records": 1, "limit": None} | split
@@ -148,7 +150,16 @@ def build(tmp_path_factory):
             files[name] = buffer.getvalue()
 
         query = LogQuery(client_id="acme", workload_id="desk")
-        report = build_datasets(MemoryStore(raws), query, DatasetSpec(**spec), output, spool, only=only)
+        report = build_datasets(
+            MemoryStore(raws),
+            query,
+            DatasetSpec(**spec),
+            output,
+            spool,
+            only=only,
+            feedback=feedback,
+            likeness=likeness,
+        )
         assert not list(spool.iterdir())
         return Built(report, files)
 

@@ -31,6 +31,7 @@ def test_each_day_has_its_figures(tmp_path):
             latency_ms=n,
             request={"model": "asked"},
             response={
+                "choices": [{"message": {"tool_calls": [{"id": "c"}] if n % 4 == 0 else []}}],
                 "model": "answered" if n % 2 else None,
                 "usage": {"prompt_tokens": 7, "completion_tokens": 2},
             },
@@ -46,6 +47,7 @@ def test_each_day_has_its_figures(tmp_path):
     assert (first.latency_p50_ms, first.latency_p95_ms) == (50, 95)
     assert (first.tokens_in, first.tokens_out) == (707, 202)
     assert first.models == {"asked": 51, "answered": 50}
+    assert (first.tool_calls, other.tool_calls) == (26, 0)
     assert (other.workload_id, second.day, second.latency_p50_ms, second.models) == (
         "other",
         "2024-06-02",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,19 +13,25 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 
+from include.flywheel.evaluation.judging.judgement import Judgement
 from include.flywheel.evaluation.scores import StageScores
 from include.flywheel.evaluation.specs import Stage
 from include.flywheel.runs.documents import NimDocument, RunDocument, now
 from include.flywheel.runs.indexes import INDEXES
 from include.flywheel.runs.repository import REFERENCE, RunRepository
+from include.flywheel.runs.search import RunQuery, Sort
 from include.flywheel.runs.states import NimStatus, RunStatus, StageName, StepName
 
 JOB, SLUG, STAGE = "0123456789abcdef01234567", "a", StageName.BASE_EVAL
 SCORES = StageScores(
     nim="n", model="n", stage=Stage.BASE, scores={"s": [1.0]}, item_ids=["0"], conversation_ids=["c"]
 )
+JUDGEMENT = Judgement(score="s", model="m", prompt_version="1", prompt_digest="d")
 RUN = RunDocument(job_id=JOB, dag_id="d", run_id="r", client_id="c", workload_id="w", created_at=now())
 NIM = NimDocument(job_id=JOB, nim="n", slug=SLUG, order=0)
+
+MOMENT = datetime(2026, 3, 2, tzinfo=UTC)
+CURSOR = base64.urlsafe_b64encode(b"v1:20260302093000000-0").decode().rstrip("=")
 
 Asked = tuple[str, dict[str, Any], dict[str, int]]
 
@@ -53,6 +61,24 @@ CALLS: dict[str, list[Callable[[RunRepository], object]]] = {
         lambda r: r.recent(client_id="c", workload_id="w", before=now()),
         lambda r: r.recent(client_id="c", workload_id="w", status=RunStatus.FAILED, before=now()),
     ],
+    "search": [
+        lambda r: r.search(RunQuery()),
+        lambda r: r.search(RunQuery(sort=Sort.OLDEST)),
+        lambda r: r.search(RunQuery(created_after=MOMENT, cursor=CURSOR)),
+        lambda r: r.search(RunQuery(created_before=MOMENT, cursor=CURSOR, sort=Sort.OLDEST)),
+        lambda r: r.search(RunQuery(client_id="c", cursor=CURSOR)),
+        lambda r: r.search(RunQuery(workload_id="w", cursor=CURSOR)),
+        lambda r: r.search(RunQuery(client_id="c", workload_id="w", cursor=CURSOR)),
+        lambda r: r.search(RunQuery(status=RunStatus.FAILED, cursor=CURSOR)),
+        lambda r: r.search(RunQuery(permitted=("d", "e"), cursor=CURSOR)),
+        lambda r: r.search(RunQuery(client_id="c", status=RunStatus.FAILED, permitted=("d",))),
+    ],
+    "workload_dag_ids": [lambda r: r.workload_dag_ids()],
+    "begin_deletion": [
+        lambda r: r.set_status(JOB, RunStatus.FAILED),
+        lambda r: r.begin_deletion(JOB, "p", []),
+    ],
+    "end_deletion_try": [lambda r: r.end_deletion_try(JOB, ["it"])],
     "called": [lambda r: r.called("r"), lambda r: r.called("0123")],
     "nim": [lambda r: r.nim(JOB, SLUG)],
     "nims": [lambda r: r.nims(JOB)],
@@ -71,6 +97,10 @@ CALLS: dict[str, list[Callable[[RunRepository], object]]] = {
     ],
     "save_scores": [lambda r: r.save_scores(JOB, SLUG, SCORES)],
     "scores": [lambda r: r.scores(JOB)],
+    "save_judgement": [lambda r: r.save_judgement(JOB, SLUG, SCORES.stage, JUDGEMENT)],
+    "judgement": [lambda r: r.judgement(JOB, SLUG, SCORES.stage)],
+    "judgements": [lambda r: r.judgements(JOB)],
+    "set_part": [lambda r: r.set_part(JOB, "judge", error="it")],
 }
 
 
@@ -82,6 +112,11 @@ class Overheard(CommandListener):
 
     def started(self, event: CommandStartedEvent) -> None:
         command = event.command
+        if event.command_name == "distinct":
+            # Of every value: the index has to begin with it.
+            self.asked.append(
+                (command["distinct"], dict(command.get("query") or {}) | {command["key"]: "any"}, {})
+            )
         if event.command_name == "find":
             self.asked.append((command["find"], command["filter"], dict(command.get("sort") or {})))
         if event.command_name == "update":

@@ -82,6 +82,11 @@ PLANS = {
         nims(DONE),
         ["reference_eval"],
     ),
+    "a NIM whose answers are judged": (
+        run(resolved={"seed": 1, "judge": {"type": "local"}}),
+        nims(BAD),
+        [*roots(0), "deploy_judge"],
+    ),
     "the verdict": (run(reference=StageStatus.COMPLETED), nims(DONE), ["decide"]),
 }
 

@@ -30,7 +30,7 @@ from include.nemo.datastore import create_namespace, get_namespace
 from include.nemo_local.app import create_app
 from include.nemo_local.settings import Settings
 from include.pipeline.upkeep.journal import Journal
-from include.stores import leases, runs, upkeep
+from include.stores import jobs, leases, runs, upkeep
 
 SLUG = "meta-llama-3.2-1b-instruct"
 DURATIONS = ("deploy_seconds", "evaluation_seconds", "training_seconds", "adapter_listing_seconds")
@@ -169,14 +169,14 @@ def plot(
     monkeypatch.setenv("AIRFLOW_CONN_FLYWHEEL_RUNS", json.dumps(mongo))
     monkeypatch.setenv("AIRFLOW_CONN_NEMO", json.dumps(nemo))
     monkeypatch.setenv("AIRFLOW_VAR_FLYWHEEL_STAGING_URL", staging.as_uri())
-    for store in (runs, leases, upkeep):
+    for store in (runs, leases, upkeep, jobs):
         store._open.cache_clear()
     repository = runs.open_runs()
     UpkeepReports(mongo_database).ensure_indexes()
     with httpx.Client(base_url=_server, timeout=30) as http:
         yield Field(staging, repository, leases.open_leases(), mongo_database, http)
         _clear(http)
-    for store in (runs, leases, upkeep):
+    for store in (runs, leases, upkeep, jobs):
         store._open.cache_clear()
 
 

@@ -17,6 +17,7 @@ from include.flywheel.runs.retention import LogRetention, Retention, WorkloadLog
 from include.flywheel.runs.states import RunStatus
 from include.flywheel.runs.upkeep_reports import Action, UpkeepReports
 from include.pipeline.upkeep.retain import Retainer
+from include.stores.jobs import open_idempotency_keys
 
 FOR_EVER = Retention(staging_days=None, datasets_days=None, runs_days=None, reports_days=None)
 DAYS = Retention(staging_days=2, datasets_days=90, runs_days=365, reports_days=None)
@@ -132,6 +133,19 @@ def test_reports_grow_old(plot: Any) -> None:
     [row] = pass_over(plot, Retention(reports_days=90)).rows
     assert (row.kind, row.name) == ("report", "1 reports")
     assert [one["report_id"] for one in plot.database["upkeep"].find({})] == ["new"]
+
+
+def test_idempotency_keys_grow_old(plot: Any) -> None:
+    keys = open_idempotency_keys()
+    for key in ("old", "new"):
+        keys.claim("caller", key, "digest", "run")
+    (old, new) = (one["_id"] for one in plot.database["idempotency_keys"].find({}))
+    plot.database["idempotency_keys"].update_one(
+        {"_id": old}, {"$set": {"created_at": "2020-01-01T00:00:00.000+00:00"}}
+    )
+    [row] = pass_over(plot).rows
+    assert (row.kind, row.name) == ("idempotency key", "1 keys")
+    assert [one["_id"] for one in plot.database["idempotency_keys"].find({})] == [new]
 
 
 def test_logs_go_by_workload_in_whole_days(plot: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

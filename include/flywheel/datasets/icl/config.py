@@ -26,6 +26,20 @@ class SimilarityConfig(BaseModel):
     )
 
 
+class EmbeddingConfig(BaseModel):
+    """The embedding model by whose vectors examples are chosen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field(
+        min_length=1,
+        description="Its name in API calls. One that the NIM catalogue knows is deployed; runs share it.",
+    )
+    conn_id: str = Field(default="nemo", min_length=1, description="Connection of the NIM proxy to ask.")
+    batch_size: int = Field(default=32, ge=1, le=2048, description="Texts in one request.")
+    timeout_seconds: float = Field(default=60, gt=0, description="For one request, which is tried again.")
+
+
 class IclConfig(BaseModel):
     """How many examples a request may carry, and how long it may become. Lengths are estimated tokens."""
 
@@ -39,6 +53,10 @@ class IclConfig(BaseModel):
     )
     example_selection: ExampleSelection = ExampleSelection.UNIFORM
     similarity_config: SimilarityConfig = SimilarityConfig()
+    embedding: EmbeddingConfig | None = Field(
+        default=None,
+        description="For `semantic_similarity`. null, or where it does not answer: by words in common.",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> IclConfig:
@@ -46,6 +64,13 @@ class IclConfig(BaseModel):
             msg = (
                 f"reserved_tokens {self.reserved_tokens} leaves nothing of max_context_length "
                 f"{self.max_context_length}: lower reserved_tokens or raise max_context_length"
+            )
+            raise ValueError(msg)
+        if self.embedding is not None and self.example_selection is ExampleSelection.UNIFORM:
+            msg = (
+                f"embedding.model {self.embedding.model!r} is used by example_selection "
+                f"{ExampleSelection.SIMILAR.value} alone, but that is {self.example_selection.value}: change "
+                "it, or leave embedding out"
             )
             raise ValueError(msg)
         if self.min_examples > self.max_examples:

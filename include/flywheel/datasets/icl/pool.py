@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -104,6 +104,10 @@ class ExamplePool:
     def scores(self, messages: Sequence[Message]) -> NDArray[np.float64]:
         """How like each candidate's last turns are to those of the messages, 0 to 1."""
         return self._similarity.scores(last_told(list(messages)))
+
+    def expect(self, requests: Iterable[Sequence[Message]]) -> None:
+        """Let the similarity look at once at the messages of all that will be asked."""
+        self._similarity.expect(last_told(list(messages)) for messages in requests)
 
     @cached_property
     def _similarity(self) -> Similarity:

@@ -12,13 +12,15 @@ from include.flywheel.logs.timestamps import DAY_MS, day_of
 
 PAGE_BUCKETS = 1000
 NOT_COUNTED = (
-    "Documents without ids or time are not counted here. Length, errors and models are not known: the index "
-    "keeps request, response and error without indexing them. Percentiles are estimates."
+    "Documents without ids or time are not counted here. Length, errors, models and tool calls are not "
+    "known: the index keeps request, response and error without indexing them. Percentiles are estimates."
 )
 _METRICS = {
     "latency": {"percentiles": {"field": "latency_ms", "percents": [50, 95]}},
     "tokens_in": {"stats": {"field": "tokens_in"}},
     "tokens_out": {"stats": {"field": "tokens_out"}},
+    "first": {"min": {"field": TIME}},
+    "last": {"max": {"field": TIME}},
 }
 _FORMS = [("must_not", 1), ("filter", 1000)]
 """Documents with times in milliseconds, and in seconds: what the index calls a day is then 1,000 days."""
@@ -71,7 +73,13 @@ def _day(bucket: dict[str, Any], unit_ms: int) -> DayStatistics:
         latency_p95_ms=latency["95.0"],
         tokens_in=_sum(bucket["tokens_in"]),
         tokens_out=_sum(bucket["tokens_out"]),
+        first_ms=_moment(bucket["first"], unit_ms),
+        last_ms=_moment(bucket["last"], unit_ms),
     )
+
+
+def _moment(extreme: dict[str, Any], unit_ms: int) -> int | None:
+    return None if extreme["value"] is None else int(extreme["value"]) * unit_ms
 
 
 def _sum(stats: dict[str, Any]) -> int | None:

@@ -30,6 +30,7 @@ def test_the_names_are_those_of_the_blueprint():
         ({"max_examples": 100}, "max_examples"),
         ({"shots": 3}, "shots"),
         ({"example_selection": "shortest"}, "uniform_distribution"),
+        ({"embedding": {"model": "nv"}}, "'nv' is used by example_selection semantic_similarity alone"),
         ({"similarity_config": {"relevance_ratio": 1.2}}, "relevance_ratio"),
         ({"similarity_config": {"embedding_nim_config": {}}}, "embedding_nim_config"),
     ],

@@ -200,6 +200,7 @@ def test_windows_find_times_in_seconds_too(fake, connect):
     assert (summary.first_ms, summary.last_ms) == (T0, T0 + 6000)
     days = connect().statistics().days
     assert [(one.day, one.records) for one in days] == [("2024-06-01", 2), ("2024-06-01", 6)]
+    assert [(one.first_ms, one.last_ms) for one in days] == [(T0, T0 + 5000), (T0 + 1000, T0 + 6000)]
 
 
 def test_a_source_that_fails_ends_the_others():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow.sdk import ObjectStoragePath, Variable
+from airflow.sdk.exceptions import AirflowRuntimeError
 
 from include.flywheel.errors import ConfigError
 
@@ -31,8 +32,8 @@ def folder(job_id: str) -> ObjectStoragePath:
 
 def remove(job_id: str) -> None:
     """Delete the run's intermediate files, if there are any. Raises OSError where that cannot be done."""
-    url = _url()
     try:
+        url = _url()
         with reaching(url):
             place = ObjectStoragePath(url) / job_id
             if place.exists():
@@ -43,7 +44,15 @@ def remove(job_id: str) -> None:
 
 
 def _url() -> str:
-    url: str = Variable.get(VARIABLE)
+    try:
+        url: str = Variable.get(VARIABLE)
+    except AirflowRuntimeError as error:
+        if "NOT_FOUND" not in str(error.error.error):
+            raise
+        raise ConfigError(
+            f"the Variable {VARIABLE} is not set: add it under Admin, Variables, or set "
+            f"AIRFLOW_VAR_{VARIABLE.upper()}; airflow_settings.yaml shows the development value"
+        ) from None
     return url
 
 

@@ -1,0 +1,696 @@
+-- The feedback database on a plain PostgreSQL 15 or later: roles, database, schema, grants.
+-- Written from migrations/ by include/flywheel/feedback/init_script.py; change those.
+--
+--   FEEDBACK_OWNER_PASSWORD=… FEEDBACK_APP_PASSWORD=… psql --dbname postgres --file init.sql
+--
+-- as a superuser, with psql 15 or later. `feedback` owns the database and migrates it; as
+-- `flywheel_app` the API connects. Later migrations: python -m include.cli.feedback migrate.
+\set ON_ERROR_STOP on
+\getenv owner_password FEEDBACK_OWNER_PASSWORD
+\getenv app_password FEEDBACK_APP_PASSWORD
+CREATE ROLE feedback LOGIN PASSWORD :'owner_password';
+CREATE ROLE flywheel_app LOGIN PASSWORD :'app_password';
+CREATE DATABASE feedback OWNER feedback;
+REVOKE CONNECT ON DATABASE feedback FROM PUBLIC;
+GRANT CONNECT ON DATABASE feedback TO flywheel_app;
+\connect feedback
+SET ROLE feedback;
+
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    name       text PRIMARY KEY,
+    digest     text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- 0001_feedback
+BEGIN;
+-- The table of judgements, and what keeps it in order.
+-- Lengths are bounded so that model, intent and project always fit into one index entry (2,704 bytes).
+
+CREATE TABLE feedback (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    feedback_id      uuid NOT NULL DEFAULT gen_random_uuid() UNIQUE,
+    "timestamp"      timestamptz NOT NULL DEFAULT now(),
+    updated_at       timestamptz NOT NULL DEFAULT now(),
+    query            text NOT NULL,
+    response         text NOT NULL,
+    model            text NOT NULL CHECK (char_length(model) BETWEEN 1 AND 200),
+    rating           smallint NOT NULL CHECK (rating IN (-1, 1)),
+    reason           text,
+    category         text CHECK (category IN ('hallucination', 'wrong_tool', 'missing_citation', 'policy_denial')),
+    expected_answer  text,
+    memory_used      bigint NOT NULL DEFAULT 0 CHECK (memory_used >= 0),
+    tools_called     text[] NOT NULL DEFAULT '{}',
+    user_id          text CHECK (char_length(user_id) BETWEEN 1 AND 256),
+    session_id       text CHECK (char_length(session_id) BETWEEN 1 AND 256),
+    intent           text CHECK (char_length(intent) <= 100),
+    project          text CHECK (char_length(project) <= 200),
+    metadata         jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(metadata) = 'object'),
+    -- What joins a row with the record of the production log that it judges.
+    trace_id         text CHECK (char_length(trace_id) BETWEEN 1 AND 256),
+    client_id        text CHECK (char_length(client_id) BETWEEN 1 AND 128),
+    workload_id      text CHECK (char_length(workload_id) BETWEEN 1 AND 128),
+    -- A key holds as long as its row; the scope is the caller's, so that two callers' keys never meet.
+    idempotency_scope text,
+    idempotency_key   text CHECK (char_length(idempotency_key) BETWEEN 1 AND 200),
+    request_digest    bytea,
+    CHECK ((idempotency_key IS NULL) = (request_digest IS NULL)),
+    CHECK ((idempotency_key IS NULL) = (idempotency_scope IS NULL))
+);
+
+CREATE INDEX feedback_by_time ON feedback ("timestamp", id);
+CREATE INDEX feedback_by_user ON feedback (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX feedback_by_workload ON feedback (client_id, workload_id, "timestamp") WHERE client_id IS NOT NULL;
+CREATE INDEX feedback_by_trace ON feedback (trace_id) WHERE trace_id IS NOT NULL;
+CREATE UNIQUE INDEX feedback_idempotency ON feedback (idempotency_scope, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+CREATE FUNCTION update_updated_at_column() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at := now();
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER trigger_update_feedback_timestamp BEFORE UPDATE ON feedback
+    FOR EACH ROW EXECUTE FUNCTION update_updated_at_column();
+
+-- The rows of the last 7 days as training data; `target` is what a model should answer.
+CREATE FUNCTION get_weekly_finetuning_dataset()
+RETURNS TABLE (
+    feedback_id uuid, query text, response text, target text, weight double precision, model text,
+    rating smallint, "timestamp" timestamptz, intent text, project text, category text, reason text,
+    expected_answer text
+)
+LANGUAGE sql STABLE AS $$
+    SELECT f.feedback_id, f.query, f.response,
+           CASE WHEN f.rating = -1 THEN coalesce(f.expected_answer, f.response) ELSE f.response END,
+           CASE WHEN f.rating = 1 THEN 2.0 ELSE 0.5 END::double precision,
+           f.model, f.rating, f."timestamp", f.intent, f.project, f.category, f.reason, f.expected_answer
+    FROM feedback f
+    WHERE f."timestamp" >= now() - interval '7 days'
+    ORDER BY f."timestamp", f.id
+$$;
+INSERT INTO schema_migrations (name, digest) VALUES ('0001_feedback', '020d682a13fdcf394cd805997f59d578de22d34d3fe098188c97b460f63f2c6f');
+COMMIT;
+
+-- 0002_accuracy
+BEGIN;
+-- Accuracy by model, intent and project: counters that the trigger keeps, and the view that counts the table.
+-- Rows without an intent or a project count under ''.
+
+-- Each session of the server counts in a row of its own: writers never wait for each other, and never deadlock.
+-- Shard 0 holds what sessions that are over have counted.
+CREATE TABLE feedback_counters (
+    model        text NOT NULL,
+    intent       text NOT NULL,
+    project      text NOT NULL,
+    shard        integer NOT NULL,
+    positive     bigint NOT NULL,
+    negative     bigint NOT NULL,
+    last_updated timestamptz NOT NULL,
+    PRIMARY KEY (model, intent, project, shard)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+
+-- Called by what sets the search path and the rights: to do so again for each row costs more than the count.
+CREATE FUNCTION add_feedback_count(
+    of_model text, of_intent text, of_project text, more_positive integer, more_negative integer
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE feedback_counters
+    SET positive = positive + more_positive, negative = negative + more_negative, last_updated = now()
+    WHERE model = of_model AND intent = of_intent AND project = of_project AND shard = pg_backend_pid();
+    IF NOT FOUND THEN
+        INSERT INTO feedback_counters AS c
+        VALUES (of_model, of_intent, of_project, pg_backend_pid(), more_positive, more_negative, now())
+        ON CONFLICT (model, intent, project, shard) DO UPDATE
+        SET positive = c.positive + excluded.positive, negative = c.negative + excluded.negative,
+            last_updated = excluded.last_updated;
+    END IF;
+END
+$$;
+
+-- Adds the shards of sessions that are over to shard 0. Waits for no writer; one at a time.
+CREATE FUNCTION merge_feedback_shards() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    merged integer;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('merge_feedback_shards'));
+    WITH ended AS (
+        SELECT model, intent, project, shard FROM feedback_counters
+        WHERE shard <> 0 AND shard NOT IN (SELECT pid FROM pg_stat_activity)
+        FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        DELETE FROM feedback_counters c USING ended e
+        WHERE (c.model, c.intent, c.project, c.shard) = (e.model, e.intent, e.project, e.shard)
+        RETURNING c.*
+    ), added AS (
+        INSERT INTO feedback_counters AS c
+        SELECT model, intent, project, 0, sum(positive), sum(negative), max(last_updated) FROM taken
+        GROUP BY model, intent, project
+        ON CONFLICT (model, intent, project, shard) DO UPDATE
+        SET positive = c.positive + excluded.positive, negative = c.negative + excluded.negative,
+            last_updated = greatest(c.last_updated, excluded.last_updated)
+    )
+    SELECT count(*) INTO merged FROM taken;
+    RETURN merged;
+END
+$$;
+
+-- The counters as they are now.
+CREATE VIEW model_accuracy_now AS
+SELECT model, intent, project,
+       (sum(positive) + sum(negative))::bigint AS total_feedback,
+       sum(positive)::bigint AS positive_feedback,
+       sum(negative)::bigint AS negative_feedback,
+       round(100.0 * sum(positive) / (sum(positive) + sum(negative)), 2) AS accuracy_percentage,
+       max(last_updated) AS last_updated
+FROM feedback_counters
+GROUP BY model, intent, project
+HAVING sum(positive) + sum(negative) <> 0;
+
+-- The same, counted from the table when it was last refreshed. REFRESH … CONCURRENTLY takes a unique index on
+-- columns only, so what may be NULL is made a column here.
+CREATE MATERIALIZED VIEW model_accuracy_by_intent AS
+SELECT model, coalesce(intent, '') AS intent, coalesce(project, '') AS project,
+       count(*) AS total_feedback,
+       count(*) FILTER (WHERE rating = 1) AS positive_feedback,
+       count(*) FILTER (WHERE rating = -1) AS negative_feedback,
+       round(100.0 * count(*) FILTER (WHERE rating = 1) / count(*), 2) AS accuracy_percentage,
+       max(updated_at) AS last_updated
+FROM feedback
+GROUP BY model, coalesce(intent, ''), coalesce(project, '')
+WITH DATA;
+
+CREATE UNIQUE INDEX model_accuracy_by_intent_key ON model_accuracy_by_intent (model, intent, project);
+
+-- Only an owner may refresh a view: others do it through this function. It also tidies the counters.
+CREATE FUNCTION refresh_model_accuracy() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM merge_feedback_shards();
+    REFRESH MATERIALIZED VIEW CONCURRENTLY model_accuracy_by_intent;
+END
+$$;
+
+CREATE FUNCTION count_feedback() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM add_feedback_count(
+            OLD.model, coalesce(OLD.intent, ''), coalesce(OLD.project, ''),
+            -(OLD.rating = 1)::integer, -(OLD.rating = -1)::integer
+        );
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM add_feedback_count(
+            NEW.model, coalesce(NEW.intent, ''), coalesce(NEW.project, ''),
+            (NEW.rating = 1)::integer, (NEW.rating = -1)::integer
+        );
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER trigger_refresh_accuracy
+    AFTER INSERT OR DELETE OR UPDATE OF model, intent, project, rating ON feedback
+    FOR EACH ROW EXECUTE FUNCTION count_feedback();
+
+CREATE FUNCTION clear_feedback_counts() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    DELETE FROM feedback_counters;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER trigger_clear_accuracy AFTER TRUNCATE ON feedback
+    FOR EACH STATEMENT EXECUTE FUNCTION clear_feedback_counts();
+
+INSERT INTO feedback_counters
+SELECT model, coalesce(intent, ''), coalesce(project, ''), 0,
+       count(*) FILTER (WHERE rating = 1), count(*) FILTER (WHERE rating = -1), max(updated_at)
+FROM feedback
+GROUP BY 1, 2, 3;
+INSERT INTO schema_migrations (name, digest) VALUES ('0002_accuracy', '24cafdfd99ea87e821fe8ac2ea5b5d882acc33d6a605ca679f19d6273547f1b8');
+COMMIT;
+
+-- 0003_rollups
+BEGIN;
+-- Counts by day (UTC), so that statistics of 7, 30 or 90 days do not read the table; users and sessions exact.
+--
+-- A write notes its change in feedback_pending, where it waits for nobody. fold_feedback() adds what is pending to
+-- the rollups, many changes at once; whoever reads a rollup folds first and so misses nothing.
+--
+-- Distinct counts do not add up over days. What adds up is how many users were last seen on each day: the users of
+-- the days since D are those whose last day is D or later. That is kept for each filter that can be asked for
+-- (model, intent, project, each given or not: 8 scopes for each group).
+
+CREATE TABLE feedback_pending (
+    sign        smallint NOT NULL,
+    day         date NOT NULL,
+    model       text NOT NULL,
+    intent      text NOT NULL,
+    project     text NOT NULL,
+    rating      smallint NOT NULL,
+    category    text NOT NULL,
+    memory_used bigint NOT NULL,
+    user_id     text,
+    session_id  text,
+    -- What came is folded before what took it away: a session that sees a row's end has seen its beginning.
+    change_id   bigint GENERATED ALWAYS AS IDENTITY
+) WITH (
+    autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0
+);
+
+CREATE TABLE feedback_groups (
+    group_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model    text NOT NULL,
+    intent   text NOT NULL,
+    project  text NOT NULL,
+    UNIQUE (model, intent, project)
+);
+
+-- NULL stands for any.
+CREATE TABLE feedback_scopes (
+    scope_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    model    text,
+    intent   text,
+    project  text,
+    UNIQUE NULLS NOT DISTINCT (model, intent, project)
+);
+
+-- The 8 scopes of a group. `fixed`: which of its names the scope gives; 1 model, 2 intent, 4 project, or a sum.
+CREATE TABLE feedback_group_scopes (
+    group_id integer NOT NULL REFERENCES feedback_groups,
+    fixed    smallint NOT NULL CHECK (fixed BETWEEN 0 AND 7),
+    scope_id integer NOT NULL REFERENCES feedback_scopes,
+    PRIMARY KEY (group_id, fixed)
+);
+
+CREATE TABLE feedback_daily (
+    day         date NOT NULL,
+    group_id    integer NOT NULL,
+    category    text NOT NULL,
+    positive    bigint NOT NULL,
+    negative    bigint NOT NULL,
+    memory_used numeric NOT NULL,
+    PRIMARY KEY (day, group_id, category)
+) WITH (fillfactor = 70);
+
+-- Who gave feedback in which group on which day, and how often: users and sessions.
+CREATE TABLE feedback_seen (
+    kind     text NOT NULL CHECK (kind IN ('user', 'session')),
+    who      text NOT NULL,
+    group_id integer NOT NULL,
+    day      date NOT NULL,
+    times    bigint NOT NULL,
+    PRIMARY KEY (kind, who, group_id, day)
+) WITH (fillfactor = 90);
+
+-- How many of them were last seen on a day, by scope.
+CREATE TABLE feedback_last_days (
+    kind     text NOT NULL,
+    scope_id integer NOT NULL,
+    day      date NOT NULL,
+    people   bigint NOT NULL,
+    PRIMARY KEY (kind, scope_id, day)
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+
+CREATE FUNCTION add_feedback_group(of_model text, of_intent text, of_project text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    made integer;
+BEGIN
+    INSERT INTO feedback_groups (model, intent, project) VALUES (of_model, of_intent, of_project)
+    RETURNING group_id INTO made;
+    INSERT INTO feedback_scopes (model, intent, project)
+    SELECT m, i, p
+    FROM unnest(ARRAY[of_model, NULL]) m, unnest(ARRAY[of_intent, NULL]) i, unnest(ARRAY[of_project, NULL]) p
+    ON CONFLICT DO NOTHING;
+    INSERT INTO feedback_group_scopes
+    SELECT made, (model IS NOT NULL)::integer + 2 * (intent IS NOT NULL)::integer
+                 + 4 * (project IS NOT NULL)::integer, scope_id
+    FROM feedback_scopes
+    WHERE (model IS NULL OR model = of_model) AND (intent IS NULL OR intent = of_intent)
+      AND (project IS NULL OR project = of_project);
+END
+$$;
+
+CREATE TYPE feedback_last_day AS (kind text, who text, scope_id integer, day date);
+
+-- The last days of those people, by scope.
+CREATE FUNCTION feedback_last_days_of(kinds text[], people text[]) RETURNS feedback_last_day[]
+LANGUAGE sql STABLE AS $$
+    SELECT array_agg(ROW(kind, who, scope_id, day)::public.feedback_last_day)
+    FROM (
+        SELECT l.kind, l.who, s.scope_id, max(l.day) AS day
+        FROM (
+            SELECT seen.kind, seen.who, seen.group_id, max(seen.day) AS day
+            FROM unnest(kinds, people) AS asked (kind, who)
+            JOIN public.feedback_seen seen ON seen.kind = asked.kind AND seen.who = asked.who
+            GROUP BY seen.kind, seen.who, seen.group_id
+        ) l
+        JOIN public.feedback_group_scopes s USING (group_id)
+        GROUP BY l.kind, l.who, s.scope_id
+    ) found
+$$;
+
+-- Adds at most so many pending changes to the rollups; how many there were. One at a time: others wait.
+CREATE FUNCTION fold_feedback(at_most integer DEFAULT 20000) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    taken   feedback_pending[];
+    kinds   text[];
+    people  text[];
+    before  feedback_last_day[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM feedback_pending) THEN
+        RETURN 0;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('fold_feedback'));
+    WITH gone AS (
+        DELETE FROM feedback_pending
+        WHERE ctid = ANY (ARRAY(SELECT ctid FROM feedback_pending ORDER BY change_id LIMIT at_most))
+        RETURNING feedback_pending AS one
+    )
+    SELECT array_agg(one) INTO taken FROM gone;
+    IF taken IS NULL THEN
+        RETURN 0;
+    END IF;
+
+    PERFORM add_feedback_group(model, intent, project)
+    FROM (
+        SELECT model, intent, project FROM unnest(taken)
+        EXCEPT SELECT model, intent, project FROM feedback_groups
+    ) missing;
+
+    INSERT INTO feedback_daily AS d
+    SELECT t.day, g.group_id, t.category, sum(t.sign * (t.rating = 1)::integer),
+           sum(t.sign * (t.rating = -1)::integer), sum(t.sign * t.memory_used::numeric)
+    FROM unnest(taken) t JOIN feedback_groups g USING (model, intent, project)
+    GROUP BY t.day, g.group_id, t.category
+    ON CONFLICT (day, group_id, category) DO UPDATE
+    SET positive = d.positive + excluded.positive, negative = d.negative + excluded.negative,
+        memory_used = d.memory_used + excluded.memory_used;
+    DELETE FROM feedback_daily d USING (SELECT DISTINCT day FROM unnest(taken) WHERE sign < 0) t
+    WHERE d.day = t.day AND d.positive = 0 AND d.negative = 0;
+
+    -- Whoever lost a row may have been last seen earlier than before: looked up. Of all others the day can only
+    -- rise, so it follows from what is known.
+    SELECT array_agg(k), array_agg(w) INTO kinds, people
+    FROM (
+        SELECT 'user' AS k, user_id AS w FROM unnest(taken) WHERE user_id IS NOT NULL AND sign < 0
+        UNION
+        SELECT 'session', session_id FROM unnest(taken) WHERE session_id IS NOT NULL AND sign < 0
+    ) lost;
+    PERFORM raise_feedback_last_days(taken);
+    IF kinds IS NULL THEN
+        PERFORM add_feedback_seen(taken);
+    ELSE
+        before := feedback_last_days_of(kinds, people);
+        PERFORM add_feedback_seen(taken);
+        PERFORM move_feedback_last_days(before, feedback_last_days_of(kinds, people));
+    END IF;
+    -- Days on which nobody was last seen count for nothing: now and then they go.
+    IF random() < 0.01 THEN
+        DELETE FROM feedback_last_days WHERE feedback_last_days.people = 0;
+    END IF;
+    RETURN cardinality(taken);
+END
+$$;
+
+CREATE FUNCTION add_feedback_seen(taken feedback_pending[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO feedback_seen AS s
+    SELECT p.kind, p.who, g.group_id, t.day, sum(t.sign)
+    FROM unnest(taken) t
+    JOIN feedback_groups g USING (model, intent, project)
+    CROSS JOIN LATERAL (VALUES ('user', t.user_id), ('session', t.session_id)) AS p (kind, who)
+    WHERE p.who IS NOT NULL
+    GROUP BY p.kind, p.who, g.group_id, t.day
+    HAVING sum(t.sign) <> 0
+    ON CONFLICT (kind, who, group_id, day) DO UPDATE SET times = s.times + excluded.times;
+    DELETE FROM feedback_seen s
+    USING (
+        SELECT 'user' AS kind, user_id AS who, day FROM unnest(taken) WHERE sign < 0
+        UNION
+        SELECT 'session', session_id, day FROM unnest(taken) WHERE sign < 0
+    ) t
+    WHERE s.kind = t.kind AND s.who = t.who AND s.day = t.day AND s.times = 0;
+END
+$$;
+
+-- Moves whoever is in `taken` and lost no row to their new last day. Call it before they are added to
+-- feedback_seen.
+-- How a row of another group counts for a scope follows from which names the two groups share.
+CREATE FUNCTION raise_feedback_last_days(taken feedback_pending[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO feedback_last_days AS l
+    WITH came AS (
+        SELECT p.kind, p.who, g.group_id, g.model, g.intent, g.project, max(t.day) AS day,
+               min(min(t.sign)) OVER (PARTITION BY p.kind, p.who) AS least
+        FROM unnest(taken) t
+        JOIN feedback_groups g USING (model, intent, project)
+        CROSS JOIN LATERAL (VALUES ('user', t.user_id), ('session', t.session_id)) AS p (kind, who)
+        WHERE p.who IS NOT NULL
+        GROUP BY p.kind, p.who, g.group_id
+    ), shared AS (
+        SELECT c.kind, c.who, c.group_id, c.day, s.day AS seen_day,
+               (g.model = c.model)::integer + 2 * (g.intent = c.intent)::integer
+               + 4 * (g.project = c.project)::integer AS names
+        FROM came c
+        LEFT JOIN feedback_seen s ON s.kind = c.kind AND s.who = c.who
+        LEFT JOIN feedback_groups g ON g.group_id = s.group_id
+        WHERE c.least > 0
+    ), by_group AS (
+        SELECT kind, who, group_id, day, ARRAY[
+            max(seen_day),
+            max(seen_day) FILTER (WHERE names & 1 = 1), max(seen_day) FILTER (WHERE names & 2 = 2),
+            max(seen_day) FILTER (WHERE names & 3 = 3), max(seen_day) FILTER (WHERE names & 4 = 4),
+            max(seen_day) FILTER (WHERE names & 5 = 5), max(seen_day) FILTER (WHERE names & 6 = 6),
+            max(seen_day) FILTER (WHERE names = 7)
+        ] AS last_days
+        FROM shared
+        GROUP BY kind, who, group_id, day
+    ), by_scope AS (
+        SELECT b.kind, b.who, s.scope_id, max(b.last_days[s.fixed + 1]) AS before, max(b.day) AS day
+        FROM by_group b JOIN feedback_group_scopes s USING (group_id)
+        GROUP BY b.kind, b.who, s.scope_id
+    )
+    SELECT kind, scope_id, moved.day, sum(more)
+    FROM by_scope
+    CROSS JOIN LATERAL (VALUES (by_scope.day, 1), (before, -1)) AS moved (day, more)
+    WHERE moved.day IS NOT NULL AND (before IS NULL OR before < by_scope.day)
+    GROUP BY kind, scope_id, moved.day
+    ON CONFLICT (kind, scope_id, day) DO UPDATE SET people = l.people + excluded.people;
+END
+$$;
+
+CREATE FUNCTION move_feedback_last_days(before feedback_last_day[], after feedback_last_day[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO feedback_last_days AS l
+    SELECT kind, scope_id, day, sum(more)
+    FROM (
+        SELECT kind, scope_id, day, -1 AS more FROM unnest(before)
+        UNION ALL
+        SELECT kind, scope_id, day, 1 FROM unnest(after)
+    ) moved
+    GROUP BY kind, scope_id, day
+    HAVING sum(more) <> 0
+    ON CONFLICT (kind, scope_id, day) DO UPDATE SET people = l.people + excluded.people;
+END
+$$;
+
+-- Counts everything afresh from the table, which takes no writes meanwhile: after a bulk load with the triggers
+-- disabled, and as a repair.
+CREATE FUNCTION rebuild_feedback_rollups() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    LOCK TABLE feedback IN SHARE ROW EXCLUSIVE MODE;
+    PERFORM pg_advisory_xact_lock(hashtext('fold_feedback'));
+    TRUNCATE feedback_pending, feedback_daily, feedback_seen, feedback_last_days;
+    DELETE FROM feedback_counters;
+    INSERT INTO feedback_counters
+    SELECT model, coalesce(intent, ''), coalesce(project, ''), 0,
+           count(*) FILTER (WHERE rating = 1), count(*) FILTER (WHERE rating = -1), max(updated_at)
+    FROM feedback GROUP BY 1, 2, 3;
+    PERFORM add_feedback_group(model, intent, project)
+    FROM (
+        SELECT model, intent, project FROM feedback_counters
+        EXCEPT SELECT model, intent, project FROM feedback_groups
+    ) missing;
+
+    INSERT INTO feedback_daily
+    SELECT (f."timestamp" AT TIME ZONE 'UTC')::date, g.group_id, coalesce(f.category, ''),
+           count(*) FILTER (WHERE f.rating = 1), count(*) FILTER (WHERE f.rating = -1), sum(f.memory_used)
+    FROM feedback f
+    JOIN feedback_groups g ON g.model = f.model AND g.intent = coalesce(f.intent, '')
+                          AND g.project = coalesce(f.project, '')
+    GROUP BY 1, 2, 3;
+
+    INSERT INTO feedback_seen
+    SELECT p.kind, p.who, g.group_id, (f."timestamp" AT TIME ZONE 'UTC')::date, count(*)
+    FROM feedback f
+    JOIN feedback_groups g ON g.model = f.model AND g.intent = coalesce(f.intent, '')
+                          AND g.project = coalesce(f.project, '')
+    CROSS JOIN LATERAL (VALUES ('user', f.user_id), ('session', f.session_id)) AS p (kind, who)
+    WHERE p.who IS NOT NULL
+    GROUP BY 1, 2, 3, 4;
+
+    INSERT INTO feedback_last_days
+    SELECT kind, scope_id, day, count(*)
+    FROM (
+        SELECT l.kind, l.who, s.scope_id, max(l.day) AS day
+        FROM (SELECT kind, who, group_id, max(day) AS day FROM feedback_seen GROUP BY 1, 2, 3) l
+        JOIN feedback_group_scopes s USING (group_id)
+        GROUP BY 1, 2, 3
+    ) found
+    GROUP BY 1, 2, 3;
+END
+$$;
+
+CREATE FUNCTION note_feedback_change(sign integer, row_of feedback) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO feedback_pending (
+        sign, day, model, intent, project, rating, category, memory_used, user_id, session_id
+    ) VALUES (
+        sign, (row_of."timestamp" AT TIME ZONE 'UTC')::date, row_of.model, coalesce(row_of.intent, ''),
+        coalesce(row_of.project, ''), row_of.rating, coalesce(row_of.category, ''), row_of.memory_used,
+        row_of.user_id, row_of.session_id
+    );
+END
+$$;
+
+CREATE OR REPLACE FUNCTION count_feedback() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND
+        (OLD.model, OLD.intent, OLD.project, OLD.rating, OLD.category, OLD.memory_used, OLD.user_id,
+         OLD.session_id, OLD."timestamp")
+        IS NOT DISTINCT FROM
+        (NEW.model, NEW.intent, NEW.project, NEW.rating, NEW.category, NEW.memory_used, NEW.user_id,
+         NEW.session_id, NEW."timestamp")
+    THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP <> 'INSERT' THEN
+        PERFORM add_feedback_count(
+            OLD.model, coalesce(OLD.intent, ''), coalesce(OLD.project, ''),
+            -(OLD.rating = 1)::integer, -(OLD.rating = -1)::integer
+        );
+        PERFORM note_feedback_change(-1, OLD);
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        PERFORM add_feedback_count(
+            NEW.model, coalesce(NEW.intent, ''), coalesce(NEW.project, ''),
+            (NEW.rating = 1)::integer, (NEW.rating = -1)::integer
+        );
+        PERFORM note_feedback_change(1, NEW);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+DROP TRIGGER trigger_refresh_accuracy ON feedback;
+CREATE TRIGGER trigger_refresh_accuracy
+    AFTER INSERT OR DELETE
+    OR UPDATE OF model, intent, project, rating, category, memory_used, user_id, session_id, "timestamp"
+    ON feedback
+    FOR EACH ROW EXECUTE FUNCTION count_feedback();
+
+CREATE OR REPLACE FUNCTION clear_feedback_counts() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('fold_feedback'));
+    DELETE FROM feedback_counters;
+    TRUNCATE feedback_pending, feedback_daily, feedback_seen, feedback_last_days;
+    RETURN NULL;
+END
+$$;
+
+SELECT rebuild_feedback_rollups();
+INSERT INTO schema_migrations (name, digest) VALUES ('0003_rollups', '1c5b6d9ef760d87aeab8e21ad6ca81ae37aa9337bd2822ad3454d0ab0d47bf38');
+COMMIT;
+
+-- 0004_exports
+BEGIN;
+-- Files that hold rows of the table: exports for training, and archives of old rows.
+
+CREATE TABLE feedback_exports (
+    export_id  uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    kind       text NOT NULL CHECK (kind IN ('export', 'archive')),
+    path       text NOT NULL,
+    digest     text NOT NULL,
+    start_date timestamptz,
+    end_date   timestamptz,
+    filters    jsonb NOT NULL DEFAULT '{}',
+    rows       bigint NOT NULL CHECK (rows >= 0),
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE INDEX feedback_exports_by_time ON feedback_exports (created_at);
+
+-- Whose rows a file holds: SHA-256 of user_id, so that a user who was erased is not named here, and the list of
+-- the files that still hold the user's rows can be asked for again. Rows that were deleted since count too.
+CREATE TABLE feedback_export_users (
+    user_digest bytea NOT NULL CHECK (length(user_digest) = 32),
+    export_id   uuid NOT NULL REFERENCES feedback_exports ON DELETE CASCADE,
+    PRIMARY KEY (user_digest, export_id)
+);
+
+CREATE INDEX feedback_export_users_by_export ON feedback_export_users (export_id);
+INSERT INTO schema_migrations (name, digest) VALUES ('0004_exports', '5a7f00ab8680e99f7e0eecb2d47a119c71b5ecd7a84f34d44f182f973cabd8a8');
+COMMIT;
+
+-- 0005_api_keys
+BEGIN;
+-- Keys of applications that call the API where it is served alone, and what the application role may do.
+
+CREATE TABLE api_keys (
+    key_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text NOT NULL UNIQUE CHECK (char_length(name) BETWEEN 1 AND 200),
+    digest     bytea NOT NULL UNIQUE CHECK (length(digest) = 32),
+    -- NULL: every project, and rows without one.
+    project    text CHECK (char_length(project) BETWEEN 1 AND 200),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    revoked_at timestamptz
+);
+
+-- What the API needs and no more: the counters, the rollups and the view change through the functions only, and
+-- keys are made by the owner.
+CREATE FUNCTION grant_feedback_access(to_role name) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA public TO %I', to_role);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON feedback TO %I', to_role);
+    EXECUTE format('GRANT SELECT, INSERT ON feedback_exports, feedback_export_users TO %I', to_role);
+    EXECUTE format(
+        'GRANT SELECT ON feedback_counters, feedback_pending, feedback_groups, feedback_scopes, '
+        'feedback_group_scopes, feedback_daily, feedback_seen, feedback_last_days, model_accuracy_now, '
+        'model_accuracy_by_intent, api_keys, schema_migrations TO %I',
+        to_role
+    );
+    EXECUTE format('GRANT EXECUTE ON FUNCTION fold_feedback(integer), refresh_model_accuracy() TO %I', to_role);
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION
+    add_feedback_count(text, text, text, integer, integer), merge_feedback_shards(), refresh_model_accuracy(),
+    add_feedback_group(text, text, text), fold_feedback(integer), add_feedback_seen(feedback_pending[]),
+    raise_feedback_last_days(feedback_pending[]),
+    move_feedback_last_days(feedback_last_day[], feedback_last_day[]), rebuild_feedback_rollups(),
+    note_feedback_change(integer, feedback), grant_feedback_access(name)
+FROM PUBLIC;
+INSERT INTO schema_migrations (name, digest) VALUES ('0005_api_keys', '02af9d167bbb32543953c33835bb497051450a18aa18803897c34836065188ca');
+COMMIT;
+
+SELECT grant_feedback_access('flywheel_app');
