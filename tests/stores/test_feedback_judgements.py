@@ -24,7 +24,7 @@ from include.flywheel.logs.store import LogQuery
 from include.stores.feedback import FeedbackPlace, connect
 from include.stores.feedback_judgements import find_feedback
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 def workload(use: str = "filter", **names: str) -> Workload:

@@ -17,7 +17,7 @@ from include.flywheel.feedback.lookup import find_traces
 from include.flywheel.logs.files import FileLogStore
 from include.stores.feedback import FeedbackPlace, connect
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 GOOD = {"query": "where is it?", "response": "On its way to you.", "model": "m", "rating": 1}
 
 
