@@ -78,7 +78,9 @@ def fab_world(folder: Path, port: int, mongo_uri: str, connections: dict[str, An
     try:
         with MongoClient[dict[str, Any]](mongo_uri) as client:
             server = with_fab_people(ApiServer(f"http://127.0.0.1:{port}", {}, env))
-            world = World(server, RunRepository(client[DATABASE]))
+            runs = RunRepository(client[DATABASE])
+            runs.ensure_indexes()
+            world = World(server, runs)
             for name in WORKLOADS:
                 for status in RunStatus:
                     world.write(name, status)

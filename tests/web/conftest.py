@@ -106,4 +106,7 @@ def api_server(
 def runs(mongo_uri: str) -> Iterator[RunRepository]:
     """The run documents that the server reads."""
     with MongoClient[dict[str, Any]](mongo_uri) as client:
-        yield RunRepository(client[DATABASE])
+        repository = RunRepository(client[DATABASE])
+        # As the first task of a run does: without them a run could be written down twice.
+        repository.ensure_indexes()
+        yield repository

@@ -47,6 +47,7 @@ def store(mongo_uri: str) -> Iterator[Database[dict[str, Any]]]:
 def job_ids(store: Database[dict[str, Any]]) -> list[str]:
     """A run in each state."""
     runs = RunRepository(store)
+    runs.ensure_indexes()
     dag_id = "flywheel__globex__desk"
     return [
         write_run(runs, dag_id, f"fuzzed-{status}", "globex", "desk", status).job_id for status in RunStatus

@@ -38,7 +38,9 @@ def server(
 @pytest.fixture
 def runs(mongo_uri: str) -> Iterator[RunRepository]:
     with MongoClient[dict[str, Any]](mongo_uri) as client:
-        yield RunRepository(client[DATABASE])
+        repository = RunRepository(client[DATABASE])
+        repository.ensure_indexes()
+        yield repository
 
 
 def test_every_endpoint_is_in_the_table(server: ApiServer) -> None:
