@@ -149,6 +149,6 @@ def check_dag_id(workload: Workload, taken: Collection[str], source: str) -> Non
         )
     if workload.dag_id in taken:
         raise ConfigError(
-            f"{source}: the DAG id {workload.dag_id!r} belongs to another workload already; "
-            "rename `client_id` or `workload_id`"
+            f"{source}: workload {workload.workload_id!r} of client {workload.client_id!r} stands in another "
+            f"file already (DAG id {workload.dag_id!r}); remove one of the two"
         )

@@ -61,7 +61,7 @@ def test_one_workload_in_two_files_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", "acme-shop", "desk")
     write(tmp_path, "b.yaml", "acme-shop", "desk")
     with pytest.raises(
-        ConfigError, match=r"b\.yaml: the DAG id 'flywheel__acme-shop__desk' belongs to another"
+        ConfigError, match=r"b\.yaml: workload 'desk' of client 'acme-shop' stands in another"
     ):
         load_workloads(tmp_path)
 

@@ -62,7 +62,7 @@ def test_a_file_is_never_written_over_and_no_dag_id_taken_twice(tmp_path: Path) 
     suggestion = suggested(tmp_path, [record(n, call("track")) for n in range(9)])
     write(suggestion, tmp_path)
     before = (tmp_path / suggestion.file_name).read_text()
-    with pytest.raises(ConfigError, match="belongs to another workload already"):
+    with pytest.raises(ConfigError, match="stands in another file already"):
         write(suggestion, tmp_path)
     (tmp_path / suggestion.file_name).write_text("client_id: a\nworkload_id: b\n")
     with pytest.raises(ConfigError, match="is there already: change it, or remove it first"):
