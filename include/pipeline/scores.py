@@ -25,11 +25,11 @@ from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, StageName, StageStatus
 from include.nemo import NemoClient, evaluator
 from include.nemo.datastore import download_file
-from include.nemo.errors import NotFound
+from include.nemo.errors import NemoError, NotFound
 from include.pipeline.judge import judged
 from include.pipeline.likeness import icl_method
 from include.pipeline.remote_files import remote_path
-from include.pipeline.run import Run, name_in_grid, telling, working_run
+from include.pipeline.run import Run, is_last_try, name_in_grid, telling, working_run
 from include.pipeline.stages import EVALUATIONS
 
 
@@ -73,8 +73,15 @@ def keep_scores(nim: dict[str, str]) -> None:
 def keep_what_is_left(run: Run) -> None:
     """The same for NIMs whose own task lost all its tries, so that no run ends before its NIMs."""
     for nim in run.runs.nims(run.job_id):
-        if not nim.status.is_over:
+        if nim.status.is_over:
+            continue
+        try:
             _keep_all(run, nim.slug)
+        except NemoError as error:
+            if error.transient and not is_last_try():
+                raise
+            # One NIM's trouble is that NIM's.
+            run.runs.set_nim_status(run.job_id, nim.slug, NimStatus.FAILED, error=f"scores: {error}")
 
 
 def _keep_all(run: Run, slug: str) -> None:

@@ -74,6 +74,8 @@ class FakeNemo:
 
     def __init__(self) -> None:
         self.state, self.refuses = "running", False
+        # Of every answer, where it is an error.
+        self.status: int | None = None
         self.evaluations: list[dict[str, Any]] = []
         self.customizations: list[dict[str, Any]] = []
         fake = self
@@ -99,6 +101,8 @@ class FakeNemo:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}).start()
 
     def answer(self, method: str, path: str, sent: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if self.status is not None:
+            return self.status, {"detail": "no"}
         if "/configs" in path:
             return 200, {"name": "config"}
         for kind, jobs in (("evaluation", self.evaluations), ("customization", self.customizations)):
