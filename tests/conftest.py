@@ -19,6 +19,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
+from xdist.scheduler.loadfile import LoadFileScheduling
 
 if TYPE_CHECKING:
     from include.stores.feedback import FeedbackPlace
@@ -40,6 +41,30 @@ def _own_airflow() -> None:
 
 
 _own_airflow()
+
+# An API server of Airflow is slow to start: the files that share one run in one process.
+_SHARING = dict.fromkeys(
+    ("tests/web/test_roles.py", "tests/web/test_fuzz.py"), "server_apart"
+) | dict.fromkeys(
+    (
+        f"tests/web/test_{name}.py"
+        for name in ("cookies", "health", "jobs", "more", "nims", "readme_commands", "workloads")
+    ),
+    "api_server",
+)
+
+
+class _ByFileAndServer(LoadFileScheduling):
+    """Side by side: the tests of a file in one process, and so those of files that share a server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return _SHARING.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """What gives tests to processes."""
+    return _ByFileAndServer(config, log)
 
 
 @pytest.fixture(scope="session")

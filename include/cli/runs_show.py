@@ -10,7 +10,7 @@ from include.flywheel.datasets.ledger import ledger_lines
 from include.flywheel.datasets.report import DatasetReport
 from include.flywheel.evaluation.decision import Decision
 from include.flywheel.report.classes import class_lines
-from include.flywheel.report.text import align, report_lines
+from include.flywheel.report.text import align, delivery_lines, report_lines
 from include.flywheel.runs.documents import NimDocument, RunDocument, Stage
 from include.flywheel.runs.timeline import timeline
 
@@ -33,7 +33,7 @@ def show_lines(
         ("Scores and verdicts", _scores(run, nims)),
         ("Labels (precision, recall and F1 in %)", _classes(run, nims)),
         ("Judge", _judge(run)),
-        ("Notification", _notification(run)),
+        ("Notification", delivery_lines(run.deliveries)),
         ("Events", list(run.events)),
     ]
     lines: list[str] = []
@@ -161,12 +161,3 @@ def _judge(run: RunDocument) -> list[str]:
         f"prompt {judge.prompt_version} ({short(judge.prompt_digest)}); {counts or 'nothing judged'}"
     )
     return [*lines, *([f"why not: {judge.error}"] if judge.error else [])]
-
-
-def _notification(run: RunDocument) -> list[str]:
-    sent = run.notification
-    if sent is None:
-        return []
-    if not sent.get("delivered"):
-        return [f"not delivered: {sent.get('error', 'no reason given')}"]
-    return [f"{sent.get('event')} delivered to {sent.get('url')}"]

@@ -12,7 +12,7 @@ from include.flywheel.runs.documents import RunDocument, now
 from include.flywheel.runs.states import NimStatus, RunStatus, StepName
 from include.nemo.errors import NemoError
 from include.pipeline.leases import close_all_leases
-from include.pipeline.notify import tell
+from include.pipeline.notify import tell_the_rest
 from include.pipeline.prepare import open_document
 from include.pipeline.run import Run, current_run, is_last_try
 from include.pipeline.shared_nims import leave_shared
@@ -38,8 +38,7 @@ def _close(run: Run, document: RunDocument) -> None:
     if not document.status.is_over:
         _end(run, document)
         document = run.runs.get(run.job_id)
-    if document.notification is None:
-        tell(run, document)
+    tell_the_rest(run, document)
     if problems:
         raise AirflowFailException(problems)
     if document.status is not RunStatus.COMPLETED:

@@ -22,9 +22,10 @@ ON_DEMAND_DAG_ID = "flywheel_on_demand"
 
 _GROUP = "nim"
 _RETRIES = {
-    "retries": 4,
+    # Four minutes of waits in all, and room for workers that die. What is wrong for good fails at once.
+    "retries": 8,
     "retry_delay": timedelta(seconds=5),
-    "retry_exponential_backoff": 2.0,
+    "retry_exponential_backoff": 1.5,
     "max_retry_delay": timedelta(minutes=5),
 }
 

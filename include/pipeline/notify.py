@@ -1,8 +1,9 @@
-"""Tell the application how a run ended."""
+"""Tell the application, and whoever else its workload names, how a run ended."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -31,7 +32,7 @@ _EVENTS = {
 
 
 def notify() -> bool:
-    """Tell the application. A failed delivery is written down and changes nothing else."""
+    """Tell everybody. A failed delivery is written down and changes nothing else."""
     run = current_run()
     with run.runs.at_step(run.job_id, StepName.NOTIFY_APPLICATION):
         tell(run, run.runs.get(run.job_id))
@@ -40,30 +41,45 @@ def notify() -> bool:
 
 
 def tell(run: Run, document: RunDocument) -> None:
-    """Send the notification of the run's end, unless it was delivered already."""
-    if (document.notification or {}).get("delivered"):
-        return
+    """Send the notification of the run's end to whoever has not taken it yet."""
+    _tell_those(run, document, lambda before: not (before or {}).get("delivered"))
+
+
+def tell_the_rest(run: Run, document: RunDocument) -> None:
+    """The same, to whom nobody has tried to tell it."""
+    _tell_those(run, document, lambda before: before is None)
+
+
+def _tell_those(run: Run, document: RunDocument, is_due: Callable[[dict[str, Any] | None], bool]) -> None:
+    workload = load_config(run).workload if document.resolved else None
+    if is_due(document.notification):
+        conn_id = workload.application_conn_id if workload else "application"
+        run.runs.update(run.job_id, notification=_told(run, document, conn_id, "the application"))
+    deliveries = dict(document.notifiers)
+    for conn_id in workload.notifiers if workload else []:
+        if is_due(deliveries.get(conn_id)):
+            deliveries[conn_id] = _told(run, document, conn_id, f"notifier {conn_id!r}")
+            run.runs.update(run.job_id, notifiers=deliveries)
+
+
+def _told(run: Run, document: RunDocument, conn_id: str, who: str) -> dict[str, Any]:
+    """How the delivery to one of them went; what went wrong is an event of the run."""
     try:
-        delivery = _deliver(run, document)
+        delivery = _deliver(run, document, conn_id)
     except ConfigError as error:
         delivery = {"delivered": False, "error": str(error), "finished_at": now()}
-    run.runs.update(run.job_id, notification=delivery)
     if delivery["delivered"]:
-        log.info("the application was told: %s", delivery["event"])
+        log.info("%s was told: %s", who, delivery["event"])
     else:
-        run.runs.note(run.job_id, f"the application was not told: {delivery['error']}")
-        log.warning("the application was not told: %s", delivery["error"])
+        run.runs.note(run.job_id, f"{who} was not told: {delivery['error']}")
+        log.warning("%s was not told: %s", who, delivery["error"])
+    return delivery
 
 
-def _deliver(run: Run, document: RunDocument) -> dict[str, Any]:
-    conn_id = load_config(run).workload.application_conn_id if document.resolved else "application"
+def _deliver(run: Run, document: RunDocument, conn_id: str) -> dict[str, Any]:
     webhook = find_webhook(conn_id)
     if webhook is None:
-        return {
-            "delivered": False,
-            "error": f"connection {conn_id!r} is not configured",
-            "finished_at": now(),
-        }
+        raise ConfigError(f"connection {conn_id!r} is not configured")
     body = payload(_notification(run, document))
     with httpx.Client() as client:
         delivery = deliver(webhook.url, body, webhook.secret, client)

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from include.web import errors, health, metrics, nims, workloads
 from include.web.dispatch import MOUNT
+from include.web.feedback.mounted import feedback_routers
 from include.web.health import HealthCache
 from include.web.jobs.router import router as jobs
 from include.web.metrics import Measured, RequestFigures
@@ -20,12 +21,13 @@ _DESCRIPTION = """Turns production traffic into cheaper models, run by run.
 
 Log in with `POST /auth/token` (`username`, `password`) and send the token as `Authorization: Bearer TOKEN`.
 What you may do with a workload is what you may do with the runs of its DAG in Airflow; runs that you may not
-see do not exist for you. Every refusal is `{"detail": "..."}`.
+see do not exist for you. Feedback takes what its export's DAG asks for. Every refusal is `{"detail": "..."}`.
 """
 _TAGS = [
     {"name": "jobs", "description": "Runs: start, watch, cancel, retry, delete."},
     {"name": "nims", "description": "The candidates that runs may name, and their administration."},
     {"name": "workloads", "description": "What the wheel turns for."},
+    {"name": "feedback", "description": "Users' judgements: submit, count, export."},
     {"name": "health", "description": "Whether the wheel can turn, and figures for monitoring."},
 ]
 
@@ -47,7 +49,7 @@ def application() -> FastAPI:
     app.state.figures = RequestFigures()
     app.add_middleware(Measured, figures=app.state.figures)
     errors.add_handlers(app)
-    for router in (jobs, nims.router, workloads.router, health.router, metrics.router):
+    for router in (jobs, nims.router, workloads.router, health.router, metrics.router, *feedback_routers()):
         app.include_router(router)
     _document(app)
     return app

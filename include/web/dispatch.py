@@ -1,7 +1,8 @@
 """How requests reach our application inside Airflow's API server. Light: every task process loads this.
 
-Clients expect `/api/jobs` at the root. A mount at `/api` would swallow Airflow's own `/api/v2`, and a mount
-at `/api/jobs` does not match its bare prefix; so a root middleware leads these paths to where we are mounted.
+Clients expect `/api/jobs` and `/v1/feedback` at the root. A mount at `/api` would swallow Airflow's own
+`/api/v2`, and a mount at `/api/jobs` does not match its bare prefix; so a root middleware leads these paths
+to where we are mounted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOUNT = "/flywheel"
 # Each with everything below it.
-OURS = ("/api/jobs", "/api/health", "/api/metrics", "/api/nims", "/api/workloads")
+OURS = (
+    *("/api/jobs", "/api/health", "/api/metrics", "/api/nims", "/api/workloads"),
+    *("/v1/feedback", "/v1/health"),
+)
 # Where the scope of a request keeps Airflow's application: the one that serves it, whoever made it.
 AIRFLOW_KEY = "flywheel.airflow"
 

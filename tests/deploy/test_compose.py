@@ -16,7 +16,7 @@ TEXT = (ROOT / "docker-compose.yaml").read_text(encoding="utf-8")
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:[-?])?([^}]*)\}")
 # A bucket's AWS_SECRET_ACCESS_KEY is none of these: the machine may have a role of its own.
 SECRET_NAME = re.compile(r"(PASSWORD|SECRET|SECRET_KEY|FERNET_KEY)$")
-ONE_SHOT = {"airflow-init", "elasticsearch-init"}
+ONE_SHOT = {"airflow-init", "elasticsearch-init", "feedback-init"}
 Services = dict[str, dict[str, Any]]
 
 
@@ -47,7 +47,7 @@ def test_every_part_is_there(services: Services) -> None:
     assert set(services) == {
         *("airflow-init", "airflow-api-server", "airflow-scheduler", "airflow-dag-processor"),
         *("airflow-triggerer", "airflow-worker", "redis", "postgres", "elasticsearch", "elasticsearch-init"),
-        *("mongodb", "nemo-local", "kibana", "flower"),
+        *("mongodb", "nemo-local", "kibana", "flower", "feedback-init", "feedback-api"),
     }
     profiles = {name: one["profiles"] for name, one in services.items() if "profiles" in one}
     assert profiles == {"nemo-local": ["local"], "kibana": ["dev"], "flower": ["dev"]}
@@ -138,7 +138,7 @@ def test_volumes_are_named_and_mounted_files_exist(compose: dict[str, Any], serv
 
 def test_only_this_machine_reaches_the_published_ports(services: Services) -> None:
     published = {name: one["ports"] for name, one in services.items() if "ports" in one}
-    assert set(published) == {"airflow-api-server", "kibana", "flower"}
+    assert set(published) == {"airflow-api-server", "feedback-api", "kibana", "flower"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 

@@ -64,6 +64,7 @@ def environment(
     database = f"sqlite:///{layout.airflow_home / 'airflow.db'}"
     own = airflow_config.environment(layout, ports, database, keys) | {
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "FLYWHEEL_EXPORT_ROOT": str(layout.exports),
         # What is started stays queued: there is no scheduler. Nobody need unpause a DAG for that.
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{u}:{role}" for u, role in ROLES.items()),

@@ -14,7 +14,7 @@ from .airflow_server import ApiServer
 
 
 @contextmanager
-def server_apart(
+def running_apart(
     folder: Path, port: int, connections: dict[str, Any], workloads: Path, database: str
 ) -> Iterator[ApiServer]:
     """The server with the simple auth manager, from start to end."""

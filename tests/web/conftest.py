@@ -16,11 +16,14 @@ from pymongo import MongoClient
 from include.flywheel.config.workload import DIRECTORY_VARIABLE
 from include.flywheel.runs.repository import RunRepository
 from include.local_stack.process import Service
+from include.stores.feedback import FeedbackPlace
 
 from . import airflow_server
 from .airflow_server import ApiServer, Auth
+from .apart import running_apart
 
 DATABASE = "flywheel_web"
+DATABASE_APART = "flywheel_web_apart"
 METRICS_TOKEN = "only-for-prometheus"
 # Two clients with DAGs of their own.
 WORKLOADS = {"acme": ["desk", "orders"], "globex": ["desk"]}
@@ -44,7 +47,16 @@ def workloads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def connections(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def feedback(feedback_server: Any) -> Iterator[FeedbackPlace]:
+    """The database of all servers' feedback."""
+    with feedback_server.database() as place:
+        yield place
+
+
+@pytest.fixture(scope="session")
+def connections(
+    mongo_uri: str, feedback: FeedbackPlace, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """The connections of the server. Nobody listens at NeMo's address: a free port is not asked for twice."""
     mongo = urlsplit(mongo_uri)
     logs = tmp_path_factory.mktemp("web_logs")
@@ -58,6 +70,14 @@ def connections(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> dic
             "schema": DATABASE,
         },
         "flywheel_logs": {"conn_type": "fs", "extra": {"path": str(logs)}},
+        "flywheel_feedback": {
+            "conn_type": "postgres",
+            "host": feedback.host,
+            "port": feedback.port,
+            "login": feedback.user,
+            "password": feedback.password,
+            "schema": feedback.database,
+        },
         "nemo": {
             "conn_type": "nemo",
             "host": "http://127.0.0.1:9",
@@ -100,6 +120,31 @@ def api_server(
         yield get
     with MongoClient[dict[str, Any]](mongo_uri) as client:
         client.drop_database(DATABASE)
+
+
+@pytest.fixture(scope="session")
+def server_apart(
+    tmp_path_factory: pytest.TempPathFactory,
+    free_port: Callable[[], int],
+    connections: dict[str, Any],
+    workloads: Path,
+    mongo_uri: str,
+) -> Iterator[ApiServer]:
+    """A server with a store of its own, for tests that leave much behind."""
+    folder = tmp_path_factory.mktemp("apart")
+    with running_apart(folder, free_port(), connections, workloads, DATABASE_APART) as started:
+        yield started
+    with MongoClient[dict[str, Any]](mongo_uri) as client:
+        client.drop_database(DATABASE_APART)
+
+
+@pytest.fixture
+def runs_apart(mongo_uri: str) -> Iterator[RunRepository]:
+    """The run documents that `server_apart` reads."""
+    with MongoClient[dict[str, Any]](mongo_uri) as client:
+        repository = RunRepository(client[DATABASE_APART])
+        repository.ensure_indexes()
+        yield repository
 
 
 @pytest.fixture

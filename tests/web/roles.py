@@ -42,6 +42,16 @@ GET    /api/nims/{name}                            401    yes    yes  yes      y
 PUT    /api/nims/{name}                            401    403    403  yes      yes   403    403     403
 DELETE /api/nims/{name}/override                   401    403    403  yes      yes   403    403     403
 
+POST   /v1/feedback                                401    403    yes  yes      yes   403    403     403
+DELETE /v1/feedback                                401    403    yes  yes      yes   403    403     403
+GET    /v1/feedback/accuracy                       401    yes    yes  yes      yes   403    403     403
+GET    /v1/feedback/stats                          401    yes    yes  yes      yes   403    403     403
+POST   /v1/feedback/export/finetuning              401    403    yes  yes      yes   403    403     403
+GET    /v1/feedback/{feedback_id}                  401    yes    yes  yes      yes   403    403     403
+PUT    /v1/feedback/{feedback_id}                  401    403    yes  yes      yes   403    403     403
+DELETE /v1/feedback/{feedback_id}                  401    403    yes  yes      yes   403    403     403
+GET    /v1/health                                  yes    yes    yes  yes      yes   yes    yes     yes
+
 GET    /api/health                                 own    yes    yes  yes      yes   own    own     own
 GET    /api/metrics                                401    403    403  yes      yes   403    403     403
 """
@@ -83,7 +93,9 @@ keys of ours. What may be done to a job is what may be done to the runs of its w
 `flywheel__<client>__<workload>`: reading takes the permission to read them, starting to create, cancel and
 retry to edit, deleting to delete. A workload without a DAG of its own runs by `flywheel_on_demand`; the
 permissions that count are those on the id that its DAG would have. The catalogue and the metrics take what
-Airflow asks for to add a pool: the role Op or Admin, in every auth manager.
+Airflow asks for to add a pool: the role Op or Admin, in every auth manager. What may be done to feedback is
+what may be done to the runs of `feedback_export`, all projects alike; keys of single projects exist where the
+feedback API is served alone (feedback.md).
 
 - **yes**: done
 - **own**: done, and shows only what the caller may see

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pymongo import MongoClient
-from pymongo.database import Database
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS
 
@@ -21,10 +19,9 @@ from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.states import RunStatus
 
 from .airflow_server import ApiServer
-from .apart import server_apart
+from .cells import new_feedback
 from .written import NIMS, write_run
 
-DATABASE = "flywheel_fuzz"
 SCHEMA_PATH = "/flywheel/openapi.json"
 AS_DOCUMENTED = ["status_code_conformance", "content_type_conformance", "response_schema_conformance"]
 NO_FAULT = "not_a_server_error"
@@ -35,35 +32,14 @@ LONG_SECONDS = 60
 CALLERS = [None, "viewer", "admin"]
 
 
-@pytest.fixture(scope="module")
-def store(mongo_uri: str) -> Iterator[Database[dict[str, Any]]]:
-    """The server's database."""
-    with MongoClient[dict[str, Any]](mongo_uri) as client:
-        yield client[DATABASE]
-        client.drop_database(DATABASE)
-
-
-@pytest.fixture(scope="module")
-def job_ids(store: Database[dict[str, Any]]) -> list[str]:
+@pytest.fixture
+def job_ids(runs_apart: RunRepository) -> list[str]:
     """A run in each state."""
-    runs = RunRepository(store)
-    runs.ensure_indexes()
-    dag_id = "flywheel__globex__desk"
+    dag_id, name = "flywheel__globex__desk", uuid4().hex
     return [
-        write_run(runs, dag_id, f"fuzzed-{status}", "globex", "desk", status).job_id for status in RunStatus
+        write_run(runs_apart, dag_id, f"{name}-{status}", "globex", "desk", status).job_id
+        for status in RunStatus
     ]
-
-
-@pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory,
-    free_port: Callable[[], int],
-    connections: dict[str, Any],
-    workloads: Path,
-) -> Iterator[ApiServer]:
-    folder = tmp_path_factory.mktemp("apart")
-    with server_apart(folder, free_port(), connections, workloads, DATABASE) as started:
-        yield started
 
 
 def _headers(server: ApiServer, user: str | None) -> dict[str, str]:
@@ -72,16 +48,18 @@ def _headers(server: ApiServer, user: str | None) -> dict[str, str]:
 
 @pytest.mark.parametrize("user", CALLERS, ids=str)
 def test_answers_are_as_documented(
-    server: ApiServer, job_ids: list[str], user: str | None, subtests: pytest.Subtests
+    server_apart: ApiServer, job_ids: list[str], user: str | None, subtests: pytest.Subtests
 ) -> None:
-    schema = schemathesis.openapi.from_url(f"{server.url}{SCHEMA_PATH}")
-    schema.config.update(base_url=server.url)
-    known = {"job_id": job_ids, "name": list(NIMS)}
+    schema = schemathesis.openapi.from_url(f"{server_apart.url}{SCHEMA_PATH}")
+    schema.config.update(base_url=server_apart.url)
+    with server_apart.client() as admin:
+        feedback = [new_feedback(admin) for _ in range(3)]
+    known = {"job_id": job_ids, "name": list(NIMS), "feedback_id": feedback}
     operations = [found.ok() for found in schema.get_all_operations()]
     assert operations
     for operation in operations:
         with subtests.test(operation.label):
-            statuses = _fuzz(operation, known, _headers(server, user))
+            statuses = _fuzz(operation, known, _headers(server_apart, user))
             # Else nothing but refusals would have been looked at.
             assert user != "admin" or operation.method != "get" or statuses & {200, 503}
 
@@ -113,9 +91,9 @@ def _fuzz(operation: Any, known: dict[str, list[str]], headers: dict[str, str]) 
     return statuses
 
 
-def test_what_was_found_once(server: ApiServer, job_ids: list[str]) -> None:
+def test_what_was_found_once(server_apart: ApiServer, job_ids: list[str]) -> None:
     """A body that is no text, and a place in a list beyond what Python counts to."""
-    with server.client() as admin:
+    with server_apart.client() as admin:
         headers = {"Content-Type": "application/json"}
         assert admin.post("/api/jobs", content=b"\xff{}", headers=headers).status_code == 422
         beyond = admin.get(f"/api/jobs/{job_ids[0]}/items", params={"cursor": "9" * 20})
@@ -125,13 +103,13 @@ def test_what_was_found_once(server: ApiServer, job_ids: list[str]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("user", CALLERS, ids=str)
 def test_answers_are_as_documented_whatever_is_tried(
-    server: ApiServer, job_ids: list[str], user: str | None, tmp_path: Path
+    server_apart: ApiServer, job_ids: list[str], user: str | None, tmp_path: Path
 ) -> None:
     """Schemathesis as a program: every boundary of the schema, and requests that follow from answers."""
-    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}{SCHEMA_PATH}"]
-    command += ["--url", server.url, "--checks", ",".join([NO_FAULT, *AS_DOCUMENTED])]
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{server_apart.url}{SCHEMA_PATH}"]
+    command += ["--url", server_apart.url, "--checks", ",".join([NO_FAULT, *AS_DOCUMENTED])]
     command += ["--max-time", str(LONG_SECONDS), "--exclude-path", HEALTH, "--suppress-health-check", "all"]
-    for name, value in _headers(server, user).items():
+    for name, value in _headers(server_apart, user).items():
         command += ["--header", f"{name}:{value}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-20_000:]

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pymongo import MongoClient
 
 from include.flywheel.runs.repository import RunRepository
 from include.flywheel.runs.states import RunStatus
 
 from .airflow_server import ApiServer
-from .apart import server_apart
 from .cells import WORKLOADS, ask, expected
 from .people import DAGS, ON_DEMAND
 from .roles import EVERYWHERE, Row, page, rows
 from .written import write_run
 
-DATABASE = "flywheel_roles"
 PAGE = Path(__file__).parents[2] / "docs" / "roles.md"
 
 
-@pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory,
-    free_port: Callable[[], int],
-    connections: dict[str, Any],
-    workloads: Path,
-) -> Iterator[ApiServer]:
-    folder = tmp_path_factory.mktemp("apart")
-    with server_apart(folder, free_port(), connections, workloads, DATABASE) as started:
-        yield started
-
-
-@pytest.fixture
-def runs(mongo_uri: str) -> Iterator[RunRepository]:
-    with MongoClient[dict[str, Any]](mongo_uri) as client:
-        repository = RunRepository(client[DATABASE])
-        repository.ensure_indexes()
-        yield repository
-
-
-def test_every_endpoint_is_in_the_table(server: ApiServer) -> None:
-    with server.client(None) as anybody:
+def test_every_endpoint_is_in_the_table(server_apart: ApiServer) -> None:
+    with server_apart.client(None) as anybody:
         paths = anybody.get("/flywheel/openapi.json").json()["paths"]
     documented = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     assert {row.endpoint for row in rows()} == documented
@@ -55,7 +30,9 @@ def test_the_page_is_of_today() -> None:
 
 
 @pytest.mark.parametrize("role", EVERYWHERE)
-def test_each_role_may_do_what_the_table_says(server: ApiServer, runs: RunRepository, role: str) -> None:
+def test_each_role_may_do_what_the_table_says(
+    server_apart: ApiServer, runs_apart: RunRepository, role: str
+) -> None:
     def new_job(row: Row) -> str:
         workload = WORKLOADS[row.client]
         if row.path.endswith("/cancel"):
@@ -65,9 +42,9 @@ def test_each_role_may_do_what_the_table_says(server: ApiServer, runs: RunReposi
         status = RunStatus.FAILED if row.path.endswith("/retry") else RunStatus.COMPLETED
         dag_id = DAGS["globex"] if row.client == "globex" else ON_DEMAND
         run_id = f"{role} {row.method} {row.path}"
-        return write_run(runs, dag_id, run_id, row.client, workload, status).job_id
+        return write_run(runs_apart, dag_id, run_id, row.client, workload, status).job_id
 
-    with server.client() as admin, server.client(None if role == "nobody" else role) as caller:
+    with server_apart.client() as admin, server_apart.client(None if role == "nobody" else role) as caller:
         found = {row: ask(caller, row, admin, new_job) for row in rows()}
     wrong = {
         f"{row.method} {row.path} {row.client}": (answer.status_code, answer.text[:200])
@@ -77,7 +54,7 @@ def test_each_role_may_do_what_the_table_says(server: ApiServer, runs: RunReposi
     assert wrong == {}
 
 
-def test_health_says_no_more_than_its_word_to_nobody(server: ApiServer) -> None:
-    with server.client(None) as nobody:
+def test_health_says_no_more_than_its_word_to_nobody(server_apart: ApiServer) -> None:
+    with server_apart.client(None) as nobody:
         said = {name: value for name, value in nobody.get("/api/health").json().items() if value is not None}
     assert said == {"status": "down"}

@@ -104,6 +104,11 @@ class Workload(StrictModel):
     non_negotiable: NonNegotiable = NonNegotiable()
     logs_conn_id: str = "flywheel_logs"
     application_conn_id: str = "application"
+    notifiers: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        max_length=10,
+        description="Connections of webhooks that are told of a run's end too, in the application's words.",
+    )
 
     @property
     def dag_id(self) -> str:

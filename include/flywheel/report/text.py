@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from include.flywheel.evaluation.decision import (
     Bar,
@@ -35,6 +36,16 @@ def report_lines(
     if notes:
         sections.append([f"Note: {note}" for note in notes])
     return [line for index, section in enumerate(sections) for line in ([""] if index else []) + section]
+
+
+def delivery_lines(deliveries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """How the notifications of a run went, as its document keeps them: a line each."""
+    return [
+        f"{sent.get('event')} delivered to {sent.get('url')}"
+        if sent.get("delivered")
+        else f"not delivered: {sent.get('error', 'no reason given')}"
+        for sent in deliveries
+    ]
 
 
 def score_lines(decision: Decision) -> list[str]:

@@ -250,6 +250,11 @@ class RunDocument(Document):
         description="`Delivery`: what the application was told, and whether it heard.",
         examples=[{"delivered": True}],
     )
+    notifiers: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="By connection, the `Delivery` of whoever else the workload has told.",
+        examples=[{}],
+    )
     deletion: Deletion | None = Field(
         default=None, description="null: nobody asked for its removal.", examples=[None]
     )
@@ -261,6 +266,11 @@ class RunDocument(Document):
         description="What happened: `<time> <words>`, oldest first.",
         examples=[[f"{_TIME} cancel asked"]],
     )
+
+    @property
+    def deliveries(self) -> list[dict[str, Any]]:
+        """To whom its end was told, and how that went: the application first."""
+        return [*([self.notification] if self.notification else []), *self.notifiers.values()]
 
     @field_validator(*AS_TEXT, mode="before")
     @classmethod

@@ -56,6 +56,7 @@ class Retention(StrictModel):
     staging_days: Days | None = 2
     datasets_days: Days | None = 90
     runs_days: Days | None = 365
+    feedback_days: Days | None = None
     reports_days: Days | None = 90
     idempotency_keys_days: Days | None = 30
 

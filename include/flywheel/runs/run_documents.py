@@ -123,7 +123,11 @@ class RunDocuments:
             return False
         if document.deletion is not None:
             raise StateError(f"run {job_id} is being removed: start a new run")
-        again: dict[str, Any] = dict.fromkeys(_WRITTEN_AT_THE_END) | {"winners": [], "pass_number": number}
+        again: dict[str, Any] = dict.fromkeys(_WRITTEN_AT_THE_END) | {
+            "winners": [],
+            "notifiers": {},
+            "pass_number": number,
+        }
         reference = document.reference
         if reference is not None and reference.stage.status is not StageStatus.COMPLETED:
             again["reference.stage"] = due_again(reference.stage)

@@ -20,7 +20,7 @@ grown old. What belongs to a live run, and what does not carry a run's name, is 
    run is over or gone and the run's document says that it goes on, it writes how the run ended and tells the
    application. It goes on with removals that somebody asked for and that are not done.
 2. **retain** removes logs, staging files, data sets, runs and reports that are older than
-   `include/flywheel/config/upkeep.yaml` says.
+   `include/flywheel/config/upkeep.yaml` says; it refreshes the accuracy view of feedback.
 3. **report** shows what was done as a table in its log; the same stands in the collection `upkeep`.
 
 Start it with **Dry run** to see what it would do. `docs/upkeep.md` has the rules.

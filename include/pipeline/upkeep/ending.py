@@ -5,7 +5,7 @@ from __future__ import annotations
 from include.flywheel.runs.documents import now
 from include.flywheel.runs.repository import REFERENCE
 from include.flywheel.runs.states import NimStatus, RunStatus, StageName, StageStatus
-from include.pipeline.notify import tell
+from include.pipeline.notify import tell_the_rest
 from include.pipeline.run import Run
 
 
@@ -23,8 +23,7 @@ def finish(run: Run, why: str) -> None:
         _finish_nims(run, NimStatus(status.value), error)
     run.runs.note(run.job_id, f"upkeep took everything down: {why}")
     document = run.runs.get(run.job_id)
-    if document.notification is None:
-        tell(run, document)
+    tell_the_rest(run, document)
 
 
 def _finish_nims(run: Run, status: NimStatus, error: str) -> None:

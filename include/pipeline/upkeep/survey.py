@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
+import asyncpg
+import psycopg2
 from airflow.sdk import ObjectStoragePath, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from pydantic import ValidationError
@@ -28,6 +30,9 @@ PROBLEMS = (
     AirflowRuntimeError,
     OSError,
     PyMongoError,
+    psycopg2.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
     # A document that another version wrote.
     ValidationError,
 )

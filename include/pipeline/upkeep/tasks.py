@@ -15,6 +15,7 @@ from include.flywheel.runs.documents import now
 from include.flywheel.runs.retention import UpkeepSettings, load_upkeep_settings
 from include.pipeline.upkeep.airflow_runs import is_live
 from include.pipeline.upkeep.deletions import finish_deletions
+from include.pipeline.upkeep.feedback import keep_feedback
 from include.pipeline.upkeep.journal import Journal, journal
 from include.pipeline.upkeep.reconcile import Reconciler
 from include.pipeline.upkeep.retain import Retainer
@@ -35,8 +36,13 @@ def reconcile() -> None:
 
 
 def retain() -> None:
-    """Remove what has grown old."""
-    _pass(lambda made, settings: Retainer(made, is_live, settings.retention).run())
+    """Remove what has grown old, and keep feedback's figures fresh."""
+
+    def work(made: Journal, settings: UpkeepSettings) -> None:
+        Retainer(made, is_live, settings.retention).run()
+        keep_feedback(made, settings.retention.feedback_days)
+
+    _pass(work)
 
 
 def report() -> str:

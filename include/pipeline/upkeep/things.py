@@ -26,6 +26,7 @@ class Kind(StrEnum):
     DATASET = "dataset"
     RUN = "run"
     LOGS = "logs"
+    FEEDBACK = "feedback"
     REPORT = "report"
     IDEMPOTENCY_KEY = "idempotency key"
 

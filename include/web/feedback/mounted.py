@@ -15,8 +15,6 @@ from include.web.feedback.router import build_router
 
 DAG_ID = "feedback_export"
 """What a caller may do with feedback is what they may do with the runs of this DAG."""
-PATHS = ("/v1/feedback", "/v1/health")
-"""What must be led here at the root of the server."""
 _NEEDED: dict[Action, access.Method] = {
     "read": "GET",
     "write": "POST",

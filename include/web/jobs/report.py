@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from include.flywheel.datasets.card import card_lines
 from include.flywheel.datasets.report import DatasetReport
 from include.flywheel.evaluation.decision import Decision
-from include.flywheel.report.text import report_lines
+from include.flywheel.report.text import delivery_lines, report_lines
 from include.flywheel.runs.documents import NimDocument, RunDocument
 from include.stores.runs import open_runs
 from include.web.jobs.visible import VisibleRun
@@ -44,7 +44,7 @@ def report(run: RunDocument, nims: Sequence[NimDocument]) -> list[str]:
         *(f"- {fact}" for fact in _facts(run)),
         *_section("Data", _data(run)),
         *_section("Result", _result(run)),
-        *_section("Notification", _notification(run)),
+        *_section("Notification", delivery_lines(run.deliveries)),
         *_section("What failed", [f"{nim.nim}: {nim.error}" for nim in nims if nim.error]),
     ]
 
@@ -70,15 +70,6 @@ def _result(run: RunDocument) -> list[str]:
     if run.decision is None:
         return ["No verdict yet." if not run.status.is_over else "The run ended without a verdict."]
     return report_lines(Decision.model_validate(run.decision))
-
-
-def _notification(run: RunDocument) -> list[str]:
-    sent = run.notification
-    if sent is None:
-        return []
-    if sent.get("delivered"):
-        return [f"{sent.get('event')} delivered to {sent.get('url')}"]
-    return [f"not delivered: {sent.get('error', 'no reason given')}"]
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

@@ -19,6 +19,8 @@ import pytest
 NAN = float("nan")
 PATIENCE_SECONDS = 8
 """How long the service goes on misbehaving towards a client that does not give up."""
+DRIP_SECONDS = 0.4
+"""Well below any limit of the clients, and slow enough that hundreds of drips leave the machine idle."""
 
 NUMBERS = ("percentage_done", "epochs_completed", "train_loss", "val_loss", "progress", "index", "size")
 SCORES = {"t": {"metrics": {"m": {"scores": {"s": {"value": NAN, "stats": {"mean": NAN}}}}}}}
@@ -96,12 +98,12 @@ class Exchange:
 
     async def drip(self, start: bytes, drop: bytes) -> None:
         self.writer.write(start)
-        for _ in range(PATIENCE_SECONDS * 20):
+        for _ in range(round(PATIENCE_SECONDS / DRIP_SECONDS)):
             if self.reader.at_eof():
                 return
             self.writer.write(drop)
             try:
-                await asyncio.wait_for(self.reader.read(1), 0.05)
+                await asyncio.wait_for(self.reader.read(1), DRIP_SECONDS)
             except TimeoutError:
                 continue
 
