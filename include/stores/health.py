@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -15,6 +16,8 @@ from include.nemo.errors import NemoError, NotFound
 from include.nemo.health import simulated
 from include.nemo.probes import probe
 from include.stores.application import find_webhook
+from include.stores.feedback import connect
+from include.stores.feedback_judgements import is_configured
 from include.stores.logs import open_logs
 from include.stores.mongo import open_database
 from include.stores.nemo import open_nemo
@@ -52,6 +55,28 @@ def check_application(conn_id: str) -> Checked:
         return "configured"
 
     return _checked(f"application:{conn_id}", words)
+
+
+def check_feedback() -> Checked:
+    """The feedback database, with this program's tables. Fine where none is configured: it is not needed."""
+
+    def words() -> str:
+        if not is_configured():
+            return "not configured: no feedback is used"
+        try:
+            connection = connect()
+        except ConfigError:
+            # Its words name the user.
+            raise ConfigError(
+                "does not answer, or refuses its connection; python -m include.cli.feedback says which"
+            ) from None
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('schema_migrations') IS NOT NULL")
+            if not cursor.fetchone()[0]:
+                raise ConfigError("has no tables: run `python -m include.cli.feedback migrate`")
+        return "answers"
+
+    return _checked("feedback", words)
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,7 @@ async def _ask(request: Request) -> Health:
     airflow_asked = asyncio.create_task(_airflow(request))
     checked = await asyncio.gather(
         _check("mongodb", stores.check_runs),
+        _check("feedback", stores.check_feedback),
         *(_check(f"logs:{one}", stores.check_logs, one) for one in logs),
         *(_check(f"application:{one}", stores.check_application, one) for one in applications),
     )
@@ -128,7 +129,8 @@ def _conn_ids() -> tuple[list[str], list[str]]:
     """The log stores and applications of the configured workloads, and those of every other."""
     workloads = _workloads()
     logs = {_DEFAULT_LOGS, *(one.logs_conn_id for one in workloads)}
-    return sorted(logs), sorted({_DEFAULT_APPLICATION, *(one.application_conn_id for one in workloads)})
+    told = {one for workload in workloads for one in (workload.application_conn_id, *workload.notifiers)}
+    return sorted(logs), sorted({_DEFAULT_APPLICATION, *told})
 
 
 def _users() -> dict[str, set[str]]:
@@ -137,7 +139,10 @@ def _users() -> dict[str, set[str]]:
     for one in _workloads():
         for kind, conn_id, default in (
             ("logs", one.logs_conn_id, _DEFAULT_LOGS),
-            ("application", one.application_conn_id, _DEFAULT_APPLICATION),
+            *(
+                ("application", conn_id, _DEFAULT_APPLICATION)
+                for conn_id in (one.application_conn_id, *one.notifiers)
+            ),
         ):
             if conn_id != default:
                 users.setdefault(f"{kind}:{conn_id}", set()).add(one.dag_id)

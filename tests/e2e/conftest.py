@@ -227,7 +227,33 @@ def world(
 
 
 @pytest.fixture(scope="session")
-def turned(world: World) -> RunDocument:
+def thumbs(world: World) -> int:
+    """What users said of every 45th of the newest answers, every third time thumbs-down; how often."""
+    files = world.stack.layout.log_store.rglob("*.support_agent.*.jsonl")
+    lines = (line for file in files if "acme-shop" in file.name for line in file.read_bytes().splitlines())
+    found = [record for line in lines if (record := _record(line)) is not None]
+    judged = sorted(found, key=lambda one: -one["timestamp"])[:900:45]
+    with world.http() as http:
+        for number, record in enumerate(judged):
+            said = {key: record[key] for key in ("client_id", "workload_id", "trace_id")}
+            said |= {"model": "local/shop-agent-large", "query": "see the trace", "response": "see the trace"}
+            answer = http.post("/v1/feedback", json=said | {"rating": -1 if number % 3 == 0 else 1})
+            assert answer.status_code == 200, answer.text
+    return len(judged)
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    """A line of the log; None for those that are broken on purpose."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(record, dict) and isinstance(record.get("timestamp"), int) and "trace_id" in record
+    return record if whole else None
+
+
+@pytest.fixture(scope="session")
+def turned(world: World, thumbs: int) -> RunDocument:
     """A run that was started with the conf of the contract; at the same time the same again, with one NIM."""
     world.start(SUPPORT, TURNED, **TURNED_CONF)
     world.start(SUPPORT, TURNED_AGAIN, **TURNED_CONF | {"nims": NIMS[:1]})

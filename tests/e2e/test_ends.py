@@ -133,9 +133,11 @@ def test_one_nim_alone_is_tried_again(ended: World) -> None:
     others = [nim for nim in nims(ended, EACH) if nim.nim != NIMS[1]]
     jobs_before = ended.jobs(f"run-{before.job_id}")
     ended.nemo.delete("/_local/behaviours").raise_for_status()
-    done = ended.command("retry", before.job_id, "--nim", NIMS[1])
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert NIMS[1] in done.stdout
+    with ended.http() as http:
+        answer = http.post(f"/api/jobs/{before.job_id}/retry", params={"nim": NIMS[1]})
+        assert answer.status_code == 200, answer.text
+        assert NIMS[1] in answer.json()["message"]
+        assert http.get(f"/api/jobs/{before.job_id}").json()["status"] == "running"
     ended.wait_for("the second pass", lambda: ended.document(SUPPORT, EACH).pass_number == 1)
     assert ended.finish(SUPPORT, EACH) == "success"
     after = ended.document(SUPPORT, EACH)

@@ -42,6 +42,16 @@ def test_every_record_is_accounted_for(turned: RunDocument) -> None:
     assert report.seed == 3
 
 
+def test_what_users_said_changed_what_trains(turned: RunDocument, thumbs: int) -> None:
+    said = DatasetReport.model_validate(turned.dataset).feedback
+    assert said is not None
+    said.check()
+    assert (said.use, said.read) == ("filter", thumbs)
+    assert said.removed > 0
+    assert said.liked > 0
+    assert bool(said.agreement) == bool(said.holdout), "scores and thumbs are compared where there are both"
+
+
 def test_scores_were_measured_on_each_stage_of_each_nim(turned: RunDocument, world: World) -> None:
     scores = {(slug, one.stage): one for slug, one in world.runs.scores(turned.job_id)}
     slugs = [name.replace("/", "-") for name in NIMS]

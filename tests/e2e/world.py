@@ -101,6 +101,15 @@ class World:
         fields = self.job(job_id)["custom_fields"]
         return fields["nim"].replace("-", "/", 1), fields["stage"]
 
+    def http(self) -> httpx.Client:
+        """The API server's own paths, asked as the admin."""
+        login = {"username": "admin", "password": airflow_config.passwords(self.stack.layout)["admin"]}
+        answer = httpx.post(f"{self.stack.airflow_url}/auth/token", json=login, timeout=30)
+        token = answer.raise_for_status().json()["access_token"]
+        return httpx.Client(
+            base_url=self.stack.airflow_url, headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+
     def airflow_connection(self) -> dict[str, str]:
         """The connection by which commands reach Airflow."""
         password = airflow_config.passwords(self.stack.layout)["admin"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +17,8 @@ from fastapi import FastAPI
 from pymongo.database import Database
 
 from include.flywheel.config.workload import DIRECTORY_VARIABLE
+from include.stores.feedback import migrate
+from include.stores.health import Checked, check_feedback
 from include.web.app import application
 from include.web.dispatch import MOUNT, Dispatch
 
@@ -132,6 +135,39 @@ async def test_without_an_application_to_tell_it_turns_and_says_so(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("AIRFLOW_CONN_APPLICATION")
+    assert told(await ask()) == (200, "degraded")
+
+
+async def test_without_the_feedback_database_it_turns_and_says_so(
+    ask: Ask, connect: Callable[[str, dict[str, Any]], None]
+) -> None:
+    connect("flywheel_feedback", {"conn_type": "postgres", "host": "127.0.0.1", "port": 9, "login": "who"})
+    assert told(await ask()) == (200, "degraded")
+
+
+def test_what_is_said_of_the_feedback_database_names_nobody(
+    feedback_server: Any, connect: Callable[[str, dict[str, Any]], None]
+) -> None:
+    assert check_feedback().ok, "nobody needs it"
+    with feedback_server.database(empty=True) as place:
+        where = {"host": place.host, "port": place.port, "login": place.user, "password": place.password}
+        fields = {"conn_type": "postgres", **where, "schema": place.database}
+        connect("flywheel_feedback", fields)
+        assert "migrate" in check_feedback().detail
+        migrate(place)
+        assert check_feedback() == Checked("feedback", True, "answers", ANY)
+        connect("flywheel_feedback", fields | {"login": "somebody"})
+        refused = check_feedback()
+    assert not refused.ok
+    assert "somebody" not in refused.detail
+
+
+async def test_a_notifier_that_is_missing_is_said(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "workloads" / "desk.yaml").write_text(
+        "client_id: acme\nworkload_id: desk\nnotifiers: [team]\n"
+    )
     assert told(await ask()) == (200, "degraded")
 
 

@@ -11,7 +11,7 @@ from fastapi import HTTPException
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from include.flywheel.feedback.export.manifest import Manifest
-from include.flywheel.feedback.export.names import checked_name
+from include.flywheel.feedback.export.names import checked_name, inside_project
 from include.flywheel.feedback.export.run import run_export
 from include.flywheel.feedback.export.spec import (
     DEFAULT_DAYS,
@@ -25,6 +25,7 @@ from include.flywheel.feedback.texts import Intent, Project, empty_is_none
 from include.stores.feedback import FeedbackPlace, connect
 from include.stores.feedback_exports import open_export_folder
 from include.web.feedback.bodies import refused
+from include.web.feedback.callers import FeedbackCaller
 
 _YEARS = range(1970, 2201)
 
@@ -84,17 +85,23 @@ class ExportAnswer(BaseModel):
 
 
 async def export(
-    place: FeedbackPlace, asked: ExportRequest, project: str | None, turn: asyncio.Lock
+    place: FeedbackPlace, asked: ExportRequest, caller: FeedbackCaller, turn: asyncio.Lock
 ) -> ExportAnswer:
     """Write the files. 422 for a range or a name that cannot be; raises ExportRefused, ConfigError.
+
+    A caller of one project writes into that project's own folder.
 
     :param turn: exports read much and write files: one after the other.
     """
     now = datetime.now(UTC)
     end = asked.end_date or now
     start = asked.start_date or end - timedelta(days=DEFAULT_DAYS)
-    name = checked_name(asked.output_path or f"finetuning-{now:%Y-%m-%dT%H%M%S.%f}Z.jsonl")
-    spec = _spec(asked, start, end, project)
+    text = asked.output_path or f"finetuning-{now:%Y-%m-%dT%H%M%S.%f}Z.jsonl"
+    # First as it was sent, so that a refusal shows the caller's own words.
+    name = checked_name(text)
+    if caller.project is not None:
+        name = checked_name(inside_project(caller.project, text))
+    spec = _spec(asked, start, end, caller.project_of(asked.project))
 
     def work() -> Manifest:
         return run_export(lambda: closing(connect(place)), spec, open_export_folder(), name)

@@ -157,8 +157,7 @@ def _add_counts(router: APIRouter, who: Any, feedback: Feedback) -> None:
         await caller.require("export")
         asked = await read_body(request, ExportRequest)
         place = await feedback.place()
-        project = caller.project_of(asked.project)
-        return _json(await exporting.export(place, asked, project, feedback.export_turn))
+        return _json(await exporting.export(place, asked, caller, feedback.export_turn))
 
 
 def _add_single(router: APIRouter, who: Any, feedback: Feedback) -> None:

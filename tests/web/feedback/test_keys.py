@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -83,6 +84,24 @@ def test_a_key_of_one_project_reaches_nothing_else(guarded: httpx.Client, key_of
     assert {one["project"] for one in guarded.get("/v1/feedback/accuracy", headers=mine).json()} == {"mine"}
     assert guarded.delete("/v1/feedback?user_id=ann", headers=mine).json()["deleted"] == 1
     assert guarded.get(url, headers=all_of_it).status_code == 200
+
+
+def test_no_project_writes_over_anothers_files(
+    guarded: httpx.Client, key_of: KeyOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLYWHEEL_EXPORT_ROOT", str(tmp_path))
+    asked = {"output_path": "weekly.jsonl"}
+    written = [
+        guarded.post("/v1/feedback/export/finetuning", json=asked, headers=key).json()["output_path"]
+        for key in (key_of("a", "mine"), key_of("b", "a/b"), key_of("c"))
+    ]
+    assert written[0] == "projects/mine/weekly.jsonl"
+    assert written[1].startswith("projects/_=")
+    assert written[2] == "weekly.jsonl"
+    assert all((tmp_path / name).exists() for name in written)
+    out = {"output_path": "../../weekly.jsonl"}
+    refused = guarded.post("/v1/feedback/export/finetuning", json=out, headers=key_of("d", "mine"))
+    assert refused.status_code == 422
 
 
 def test_two_callers_idempotency_keys_never_meet(guarded: httpx.Client, key_of: KeyOf) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from include.flywheel.errors import ExportRefused
 
 MAX_PART_CHARS = 150
 MAX_CHARS = 400
+_MAX_FOLDER_CHARS = 100
 SUFFIX = ".jsonl"
 # Letters and digits first, so that no part is `.` or `..`, is hidden, or looks like an option.
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.,+=@ -]*", re.ASCII)
@@ -45,6 +47,17 @@ class ExportName:
     def manifest(self) -> str:
         """What is in the files; written last."""
         return f"{self.stem}.manifest.json"
+
+
+def inside_project(project: str, text: str) -> str:
+    """The name `text` in the folder of a project's own, which no other project's names lead into.
+
+    A project that cannot be a folder's name stands there by its SHA-256.
+    """
+    plain = _PART.fullmatch(project) and len(project) <= _MAX_FOLDER_CHARS and project == project.rstrip(". ")
+    is_digest = project.startswith("_=")
+    folder = project if plain and not is_digest else f"_={hashlib.sha256(project.encode()).hexdigest()[:32]}"
+    return f"projects/{folder}/{text}"
 
 
 def checked_name(text: str) -> ExportName:

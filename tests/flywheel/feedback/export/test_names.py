@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.flywheel.errors import ConfigError, ExportRefused
 from include.flywheel.feedback.export.folder import LocalFolder
-from include.flywheel.feedback.export.names import checked_name
+from include.flywheel.feedback.export.names import checked_name, inside_project
 
 REFUSED = [
     "", "/", ".", "..", "../a", "a/../b", "a/..", "/etc/passwd", "//a", "a//b", "a/", "./a", "~/a", "~root",
@@ -34,6 +34,21 @@ def test_a_plain_name_is_taken_with_its_suffix_or_without(text: str) -> None:
     name = checked_name(text)
     assert name.sft == text.removesuffix(".jsonl") + ".jsonl"
     assert len({name.sft, name.kto, name.dpo, name.nemo, name.manifest}) == 5
+
+
+@given(st.text(min_size=1, max_size=200), st.text(min_size=1, max_size=200))
+@example("desk", "Desk")
+@example("a/b", "a")
+@example("..", ".")
+def test_each_project_has_a_folder_of_its_own(one: str, other: str) -> None:
+    names = {checked_name(inside_project(project, "a/b.jsonl")).sft for project in (one, other)}
+    assert all(re.fullmatch(r"projects/[^/]+/a/b\.jsonl", name) for name in names)
+    assert len(names) == len({one, other})
+
+
+def test_a_digest_cannot_be_taken_for_a_project() -> None:
+    taken = inside_project("a/b", "x").split("/")[1]
+    assert inside_project(taken, "x") != inside_project("a/b", "x")
 
 
 _PIECES = st.sampled_from(["..", ".", "/", "\\", "a", "b.jsonl", "~", "%2e", "\0", ":", "//", "C:", " ", "é"])
