@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from include.flywheel.feedback.texts import (
+    AnyModel,
     Identifier,
     Intent,
     LongText,
@@ -142,7 +143,7 @@ class Selection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: Annotated[Model | None, BeforeValidator(empty_is_none)] = None
+    model: AnyModel = None
     intent: Intent = None
     project: Project = None
 

@@ -98,6 +98,8 @@ OptionalText = Annotated[
     BeforeValidator(empty_is_none),
 ]
 Model = Annotated[str, Field(max_length=200), AfterValidator(_storable), AfterValidator(_not_blank)]
+AnyModel = Annotated[Model | None, BeforeValidator(empty_is_none)]
+"""A model to look for; None: any."""
 Intent = Annotated[
     Annotated[str, Field(max_length=100), AfterValidator(_storable)] | None, BeforeValidator(empty_is_none)
 ]

@@ -21,7 +21,7 @@ from include.flywheel.feedback.export.spec import (
     Uncorrected,
     Weights,
 )
-from include.flywheel.feedback.texts import Intent, Project, empty_is_none
+from include.flywheel.feedback.texts import AnyModel, Intent, Project
 from include.stores.feedback import FeedbackPlace, connect
 from include.stores.feedback_exports import open_export_folder
 from include.web.feedback.bodies import refused
@@ -63,7 +63,7 @@ class ExportRequest(BaseModel):
     deduplicate: bool = True
     uncorrected_negatives: Uncorrected = Uncorrected.INCLUDE
     weights: Weights = Weights()
-    model: Annotated[Annotated[str, Field(max_length=200)] | None, BeforeValidator(empty_is_none)] = None
+    model: AnyModel = None
     intent: Intent = None
     project: Project = None
     seed: int = Field(default=0, ge=0, le=2**63 - 1)

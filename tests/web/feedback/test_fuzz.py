@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from include.flywheel.feedback.models import FeedbackCreate, FeedbackUpdate
@@ -123,6 +123,7 @@ def test_erase(api: httpx.Client, user: str) -> None:
 
 @examples
 @given(body=bodies(ExportRequest, {"output_path": "fuzz.jsonl"}))
+@example(encoded({"model": "\x00"}))
 def test_export(api: httpx.Client, body: bytes) -> None:
     check(api.post("/v1/feedback/export/finetuning", content=body))
 

@@ -8,6 +8,8 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from include.flywheel.feedback.texts import AnyModel, Intent, Project
+
 DEFAULT_DAYS = 7
 """The range of an export that names none, days."""
 
@@ -40,9 +42,9 @@ class Filters(BaseModel):
 
     start: AwareDatetime
     end: AwareDatetime
-    model: str | None = None
-    intent: str | None = None
-    project: str | None = None
+    model: AnyModel = None
+    intent: Intent = None
+    project: Project = None
     min_query_chars: int = Field(default=10, ge=0, le=1_000_000)
     min_response_chars: int = Field(
         default=20, ge=0, le=1_000_000, description="Of the answer that is trained on."
