@@ -236,7 +236,8 @@ def thumbs(world: World) -> int:
     with world.http() as http:
         for number, record in enumerate(judged):
             said = {key: record[key] for key in ("client_id", "workload_id", "trace_id")}
-            said |= {"model": "local/shop-agent-large", "query": "see the trace", "response": "see the trace"}
+            words = f"what stands in the log as {record['trace_id']}"
+            said |= {"model": "local/shop-agent-large", "query": words, "response": words}
             answer = http.post("/v1/feedback", json=said | {"rating": -1 if number % 3 == 0 else 1})
             assert answer.status_code == 200, answer.text
     return len(judged)

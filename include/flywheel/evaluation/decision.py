@@ -102,6 +102,17 @@ class Bar(_Document):
     """What to configure, where there is no bar."""
 
 
+class Guardrail(_Document):
+    """Whether a candidate is not worse than the production model in one further score."""
+
+    score: str
+    margin: float
+    holds: bool
+    difference: Estimate | None = None
+    """Candidate minus bar on the same items; None where it could not be measured."""
+    reason: str
+
+
 class CandidateDecision(_Document):
     """The verdict of one NIM at one stage, with all that it rests on."""
 
@@ -119,6 +130,7 @@ class CandidateDecision(_Document):
     items: int
     conversations: int
     errors: int
+    guardrails: list[Guardrail] = Field(default=[], exclude_if=lambda found: not found)
     judged: bool = True
     """False where too many items got no answer for the score to say anything of the model."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
 MIN_CONVERSATIONS = 10
@@ -33,6 +35,13 @@ class Gate(BaseModel):
         ge=1_000,
         le=1_000_000,
         description="Resamples of the conversations behind each interval; more where alpha needs it.",
+    )
+    guardrails: dict[str, Annotated[float, Field(ge=0.0, lt=1.0)]] = Field(
+        default={},
+        max_length=20,
+        exclude_if=lambda found: not found,
+        description="Further scores by name with the margin of each (`function_name_accuracy: 0.02`): a "
+        "candidate that may be worse in one of them is not promotable.",
     )
     min_conversations: int = Field(
         default=MIN_CONVERSATIONS,

@@ -8,6 +8,8 @@ A candidate (a NIM at a stage) is compared with the bar on the same items, by co
   interval reaches it, REJECTED when the upper end lies below it;
 - else there is no bar, and nothing can be concluded.
 
+Guardrails are further scores in which it may not be worse either; they can only hold a promotion back.
+
 Several NIMs are several chances to be promoted by luck. Each NIM is tested at alpha / number of NIMs
 (Bonferroni) and, within a NIM, a stage is tested only when the one before it passed: customized, icl,
 base (fixed sequence). The chance that a run promotes any model that is worse by the margin is then at
@@ -44,6 +46,7 @@ from include.flywheel.evaluation.decision import (
     Winner,
 )
 from include.flywheel.evaluation.gate import Gate
+from include.flywheel.evaluation.guardrails import check_guardrails, held_back
 from include.flywheel.evaluation.scores import StageScores
 from include.flywheel.evaluation.specs import Stage
 from include.flywheel.evaluation.winner import choose
@@ -101,7 +104,8 @@ def _candidate(
     """Judge one candidate by itself, before the sequence within its NIM."""
     compared = compare(stage, bar, inputs.reference, measure)
     score = own_score(stage, measure)
-    verdict, reason = _judge(stage, score, compared, bar, inputs.gate)
+    guardrails = check_guardrails(stage, bar, inputs.reference, inputs.gate, measure)
+    verdict, reason = held_back(*_judge(stage, score, compared, bar, inputs.gate), guardrails)
     mean = stage.mean(measure.score)
     return CandidateDecision(
         nim=stage.nim,
@@ -116,6 +120,7 @@ def _candidate(
         items=compared.items,
         conversations=compared.conversations,
         errors=stage.errors,
+        guardrails=guardrails,
         judged=not mostly_unanswered(stage),
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 NAN = float("nan")
-PATIENCE_SECONDS = 8
+PATIENCE_SECONDS = 12
 """How long the service goes on misbehaving towards a client that does not give up."""
 DRIP_SECONDS = 0.4
 """Well below any limit of the clients, and slow enough that hundreds of drips leave the machine idle."""
