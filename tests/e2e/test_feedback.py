@@ -32,8 +32,8 @@ def test_each_judgement_is_in_the_weighted_file_once(exported: Path, thumbs: int
     weights = sorted(line["weight"] for line in _lines(exported / "all.jsonl"))
     disliked = len(range(0, thumbs, 3))
     assert weights == [0.5] * disliked + [2.0] * (thumbs - disliked)
-    manifest = json.loads((exported / "all.manifest.json").read_text(encoding="utf-8"))
-    assert manifest["counts"]["total_samples"] == thumbs
+    counts = json.loads((exported / "all.manifest.json").read_text(encoding="utf-8"))["counts"]
+    assert (counts["rows_read"], counts["kept"]) == (thumbs, thumbs)
 
 
 def test_nemo_gets_copies_and_no_disliked_answer(exported: Path, thumbs: int) -> None:
