@@ -51,12 +51,13 @@ def tell_the_rest(run: Run, document: RunDocument) -> None:
 
 
 def _tell_those(run: Run, document: RunDocument, is_due: Callable[[dict[str, Any] | None], bool]) -> None:
-    workload = load_config(run).workload if document.resolved else None
+    # As it stands: what is read need not be a configuration of this version where nobody is left to tell.
+    workload = (document.resolved or {}).get("workload") or {}
     if is_due(document.notification):
-        conn_id = workload.application_conn_id if workload else "application"
+        conn_id = workload.get("application_conn_id", "application")
         run.runs.update(run.job_id, notification=_told(run, document, conn_id, "the application"))
     deliveries = dict(document.notifiers)
-    for conn_id in workload.notifiers if workload else []:
+    for conn_id in workload.get("notifiers", []):
         if is_due(deliveries.get(conn_id)):
             deliveries[conn_id] = _told(run, document, conn_id, f"notifier {conn_id!r}")
             run.runs.update(run.job_id, notifiers=deliveries)

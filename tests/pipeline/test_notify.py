@@ -106,6 +106,14 @@ def test_a_task_that_was_killed_between_two_goes_on_with_the_next(receiver: Rece
     assert names(receiver) == ["leads"]
 
 
+def test_a_run_of_another_version_that_told_everybody_is_left_alone(receiver: Receiver, run: Run) -> None:
+    older = run.runs.get(JOB).model_copy(
+        update={"resolved": {"unknown": 1}, "notification": {"delivered": True}}
+    )
+    tell_the_rest(run, older)
+    assert receiver.heard == []
+
+
 def test_a_connection_that_is_missing_is_said(
     receiver: Receiver, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
