@@ -62,6 +62,7 @@ class _ByFileAndServer(LoadFileScheduling):
         return _SHARING.get(file, file)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """What gives tests to processes."""
     return _ByFileAndServer(config, log)

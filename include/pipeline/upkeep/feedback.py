@@ -6,6 +6,9 @@ import asyncio
 import logging
 from datetime import timedelta
 
+import asyncpg
+import psycopg2.errors
+
 from include.flywheel.runs.upkeep_reports import Action, Row
 from include.pipeline.upkeep.journal import Journal
 from include.pipeline.upkeep.survey import PROBLEMS
@@ -16,6 +19,13 @@ from include.stores.feedback_exports import open_export_folder
 from include.stores.feedback_judgements import is_configured
 
 log = logging.getLogger(__name__)
+
+_UNDEFINED = (
+    psycopg2.errors.UndefinedTable,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedFunctionError,
+)
+_NO_TABLES = "it has no feedback tables of this version: run `python -m include.cli.feedback migrate`"
 
 
 def keep_feedback(journal: Journal, days: int | None) -> None:
@@ -31,10 +41,8 @@ def keep_feedback(journal: Journal, days: int | None) -> None:
             log.info("rollups and accuracy view of feedback are fresh")
     except PROBLEMS as error:
         why = "its database could not be used"
-        row = Row(
-            kind=Kind.FEEDBACK.value, name="all", reason=why, action=Action.FAILED, error=str(error).strip()
-        )
-        journal.add(row)
+        said = _NO_TABLES if isinstance(error, _UNDEFINED) else str(error).strip()
+        journal.add(Row(kind=Kind.FEEDBACK.value, name="all", reason=why, action=Action.FAILED, error=said))
 
 
 def _archive(journal: Journal, days: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +96,19 @@ def test_a_database_that_is_away_is_reported(place: FeedbackPlace, monkeypatch: 
     for days in (None, 30):
         keep_feedback(made, days)
     assert [(row.kind, row.action) for row in made.report.rows] == [("feedback", Action.FAILED)]
+
+
+@pytest.mark.parametrize("days", [None, 30])
+def test_a_database_without_tables_names_the_remedy(
+    place: FeedbackPlace, feedback_server: Any, monkeypatch: pytest.MonkeyPatch, days: int | None
+) -> None:
+    made = journal()
+    with feedback_server.database(empty=True) as empty:
+        monkeypatch.setenv("POSTGRES_DB", empty.database)
+        keep_feedback(made, days)
+    [row] = made.report.rows
+    assert row.action is Action.FAILED
+    assert "include.cli.feedback migrate" in str(row.error)
 
 
 def test_without_a_database_there_is_nothing_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
